@@ -1,0 +1,3 @@
+#ifndef FURC_CONNX_H
+#define FURC_CONNX_H
+#endif
