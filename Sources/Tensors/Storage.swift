@@ -1,0 +1,28 @@
+import Support
+
+/// Immutable bytes that tensors share: owned, or a window of a mapped file that stays mapped as long as
+/// any tensor refers to it.
+public final class Storage: @unchecked Sendable {
+  @usableFromInline let base: UnsafeRawPointer
+  public let count: Int
+  private let release: () -> Void
+
+  /// - Parameter release: called once, when nothing refers to the bytes any more.
+  public init(_ base: UnsafeRawPointer, count: Int, release: @escaping () -> Void) {
+    self.base = base
+    self.count = count
+    self.release = release
+  }
+
+  /// `count` bytes, zero before `fill` writes them, aligned to 64.
+  public convenience init(count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 64)
+    memory.initializeMemory(as: UInt8.self, repeating: 0, count: max(count, 1))
+    fill(UnsafeMutableRawBufferPointer(start: memory, count: count))
+    self.init(UnsafeRawPointer(memory), count: count) { memory.deallocate() }
+  }
+
+  deinit { release() }
+
+  @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+}
