@@ -44,7 +44,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CONNX", linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(name: "CKernels", linkerSettings: [.linkedLibrary("m")]),
-    module("Support", ["CNettle"]),
+    module("Support", ["CNettle", "CZlib"]),
     module("Tensors", ["Support", "CZlib"]),
     module("GraphIR", tensors),
     module("KernelIR", tensors),

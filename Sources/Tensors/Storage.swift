@@ -15,12 +15,27 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// `count` bytes, zero before `fill` writes them, aligned to 64.
-  public convenience init(count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+  public convenience init<Failure: Error>(
+    count: Int, fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 64)
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: max(count, 1))
-    fill(UnsafeMutableRawBufferPointer(start: memory, count: count))
+    do {
+      try fill(UnsafeMutableRawBufferPointer(start: memory, count: count))
+    } catch {
+      memory.deallocate()
+      throw error
+    }
     self.init(UnsafeRawPointer(memory), count: count) { memory.deallocate() }
   }
+
+  /// The bytes of a mapped file, which stays mapped as long as the storage lives.
+  public convenience init(_ file: MappedFile) {
+    self.init(file.base, count: file.count) { withExtendedLifetime(file) {} }
+  }
+
+  /// Maps a file for reading. - Throws: `inputMissing`.
+  public convenience init(mapping path: String) throws(Diagnostic) { self.init(try MappedFile(path)) }
 
   deinit { release() }
 
