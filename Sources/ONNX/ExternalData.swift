@@ -11,7 +11,7 @@ struct ExternalData {
   init(folder: String?) { self.folder = folder }
 
   /// The bytes that the entries of TensorProto.external_data name.
-  /// - Throws: `externalData`, `missingFile`.
+  /// - Throws: `externalData`, `inputMissing`.
   mutating func bytes(_ entries: [(key: String, value: String)]) throws(Diagnostic) -> (Storage, Range<Int>) {
     func entry(_ key: String) -> String? { entries.last { $0.key == key }?.value }
     func number(_ key: String) throws(Diagnostic) -> Int? {
@@ -46,7 +46,7 @@ struct ExternalData {
     let root = try Self.resolved(folder)
     let path = try Self.resolved(folder + "/" + location)
     guard path.hasPrefix(root == "/" ? root : root + "/") else { throw escapes }
-    let file = try MappedFile.map(path)
+    let file = try Storage(mapping: path)
     files[location] = file
     return file
   }
@@ -64,7 +64,7 @@ struct ExternalData {
   /// Without links and dots.
   private static func resolved(_ path: String) throws(Diagnostic) -> String {
     guard let resolved = realpath(path, nil) else {
-      throw Diagnostic(.missingFile, "'\(path)' cannot be read: \(String(cString: strerror(errno)))")
+      throw Diagnostic(.inputMissing, "'\(path)' cannot be read: \(String(cString: strerror(errno)))")
     }
     defer { free(resolved) }
     return String(cString: resolved)

@@ -2,12 +2,12 @@ import Support
 
 /// The memory that an import may take beside the mapped file. Whatever grows with the input is counted
 /// here before it is allocated.
-struct ImportBudget {
+package struct ImportBudget {
   /// In bytes.
-  let limit: Int
-  private(set) var spent = 0
+  package let limit: Int
+  package private(set) var spent = 0
 
-  init(limit: Int) { self.limit = limit }
+  package init(limit: Int) { self.limit = limit }
 
   /// - Throws: `importLimit` when `bytes` more would exceed the limit.
   mutating func spend(_ bytes: Int, for what: @autoclosure () -> String) throws(Diagnostic) {

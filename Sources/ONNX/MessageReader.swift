@@ -3,12 +3,14 @@ import Support
 import Tensors
 
 /// Reads a model's messages: the wire walk, then libprotobuf-c on the skeleton, then values of our own.
-struct MessageReader {
+package struct MessageReader {
   private let bytes: UnsafeRawBufferPointer
   private let payloads: [Payload]
 
   /// - Throws: `malformedModel`, `importLimit`.
-  static func read(_ storage: Storage, budget: inout ImportBudget) throws(Diagnostic) -> ModelMessage {
+  package static func read(
+    _ storage: Storage, budget: inout ImportBudget
+  ) throws(Diagnostic) -> ModelMessage {
     let bytes = storage.bytes
     let walk = try WireWalk(bytes, budget: &budget)
     let unpacked = walk.skeleton.withUnsafeBufferPointer {

@@ -1,6 +1,6 @@
 /// The messages of onnx-ml.proto that import reads, as values. Texts are as in the file; numbers are not
 /// yet checked against each other.
-struct ModelMessage {
+package struct ModelMessage {
   var irVersion: Int64 = 0
   var producer = ""
   var opsets: [OpsetMessage] = []

@@ -1,29 +1,29 @@
 /// Where the numbers of one tensor or attribute lie in the file.
-struct Payload {
+package struct Payload {
   /// TensorProto.raw_data.
-  var raw: Range<Int>?
-  var lists: [NumberList] = []
+  package var raw: Range<Int>?
+  package var lists: [NumberList] = []
   /// The number of entries of TensorProto.string_data.
-  var strings = 0
+  package var strings = 0
 }
 
 /// The numbers of one repeated field, in the order of their chunks.
-struct NumberList {
-  struct Chunk {
+package struct NumberList {
+  package struct Chunk {
     /// Of the packed numbers, or of a run of fields with the same tag, tags included.
-    var range: Range<Int>
-    let isPacked: Bool
+    package var range: Range<Int>
+    package let isPacked: Bool
   }
 
-  let field: UInt64
-  let wire: WireType
-  var count = 0
-  var chunks: [Chunk] = []
+  package let field: UInt64
+  package let wire: WireType
+  package var count = 0
+  package var chunks: [Chunk] = []
 }
 
 extension NumberList {
   /// All numbers, as the 64 bits of the varint or the bits of the fixed field. The walk has checked them.
-  func forEach(in bytes: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {
+  package func forEach(in bytes: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {
     for chunk in chunks {
       var next = chunk.range.lowerBound
       while next < chunk.range.upperBound {

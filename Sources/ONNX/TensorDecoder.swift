@@ -10,7 +10,7 @@ struct TensorDecoder {
   var budget: ImportBudget
 
   /// - Throws: `invalidModel` where dimensions and data disagree, `unsupportedModel`, `externalData`,
-  ///   `missingFile`, `importLimit`, `sizeOverflow`.
+  ///   `inputMissing`, `importLimit`, `sizeOverflow`.
   mutating func tensor(_ message: TensorMessage) throws(Diagnostic) -> Tensor {
     let element = try DataType.element(message.type)
     guard !message.isSegment else {

@@ -59,7 +59,7 @@ enum MessageKind: UInt8 {
 }
 
 /// How values lie in the wire format. The raw value is the wire type.
-enum WireType: UInt8 {
+package enum WireType: UInt8 {
   case varint = 0
   case fixed64 = 1
   case bytes = 2
@@ -104,7 +104,8 @@ extension MessageKind {
     case (.graph, 11), (.graph, 12), (.graph, 13): .message(.valueInfo, repeated: true)
     case (.graph, 15): .message(.sparseTensor, repeated: true)
 
-    case (.function, 1), (.function, 4), (.function, 5), (.function, 6), (.function, 10), (.function, 13): .text
+    case (.function, 1), (.function, 4), (.function, 5), (.function, 6): .text
+    case (.function, 10), (.function, 13): .text
     case (.function, 7): .message(.node, repeated: true)
     case (.function, 9): .message(.opset, repeated: true)
     case (.function, 11): .message(.attribute, repeated: true)

@@ -7,11 +7,11 @@ import Support
 /// The result is the skeleton: the same message without the fields that import does not read and without
 /// the numbers of tensors and attributes. Those stay in the file and are recorded as payloads; a tensor's
 /// raw_data, and an attribute's ints or floats, hold the payload's index in the skeleton instead.
-struct WireWalk {
-  static let maximumDepth = 64
+package struct WireWalk {
+  package static let maximumDepth = 64
 
-  private(set) var skeleton: [UInt8] = []
-  private(set) var payloads: [Payload] = []
+  package private(set) var skeleton: [UInt8] = []
+  package private(set) var payloads: [Payload] = []
 
   private var reader: WireReader
   private var frames: [Frame] = []
@@ -31,7 +31,7 @@ struct WireWalk {
   }
 
   /// - Throws: `malformedModel` with the offset, `importLimit`.
-  init(_ bytes: UnsafeRawBufferPointer, budget: inout ImportBudget) throws(Diagnostic) {
+  package init(_ bytes: UnsafeRawBufferPointer, budget: inout ImportBudget) throws(Diagnostic) {
     reader = WireReader(bytes)
     frames.reserveCapacity(Self.maximumDepth)
     frames.append(Frame(kind: .model, end: bytes.count, length: nil))
@@ -255,7 +255,9 @@ struct WireWalk {
     }
   }
 
-  private mutating func header(_ field: UInt64, _ wire: WireType) { varint(field << 3 | UInt64(wire.rawValue)) }
+  private mutating func header(_ field: UInt64, _ wire: WireType) {
+    varint(field << 3 | UInt64(wire.rawValue))
+  }
 
   private mutating func varint(_ value: UInt64) {
     var rest = value
