@@ -1,0 +1,24 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define ELEMENT float
+#define NAME furc_contract_f32_avx512
+#define PANEL FURC_F32_PANEL
+#define VECTOR FURC_F32_VECTOR
+#define LANES 16
+#define MOST_ROWS 12
+#define MOST_VECTORS 2
+#define V __m512
+#define M __mmask16
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define ZERO _mm512_setzero_ps()
+#define SET(x) _mm512_set1_ps(x)
+#define LOAD(p) _mm512_loadu_ps(p)
+#define FMA(x, y, z) _mm512_fmadd_ps(x, y, z)
+#define MASK(n) ((n) >= LANES ? 0xFFFF : (__mmask16)((1u << (n)) - 1))
+#define MASKED_LOAD(m, p) _mm512_maskz_loadu_ps(m, p)
+#define MASKED_STORE(p, m, x) _mm512_mask_storeu_ps(p, m, x)
+#define CANONICAL(x) \
+  _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_ps(__builtin_nanf("")))
+#include "contract_fma_simd.h"
+#endif
