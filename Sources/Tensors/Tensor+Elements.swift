@@ -75,3 +75,17 @@ extension Tensor {
     }
   }
 }
+
+extension Tensor {
+  /// Some indices of the first dimension, as a window of the same storage.
+  /// - Throws: `sizeOverflow` unless the rank is at least 1 and the range within the first extent.
+  public func rows(_ range: Range<Int>) throws(Diagnostic) -> Tensor {
+    guard let extent = shape.first, range.lowerBound >= 0, range.upperBound <= extent else {
+      throw Diagnostic(.sizeOverflow, "rows \(range) of \(type)")
+    }
+    let row = extent == 0 ? 0 : byteCount / extent
+    return try Tensor(
+      TensorType(element, [range.count] + shape.dropFirst()), storage, offset: offset + range.lowerBound * row
+    )
+  }
+}
