@@ -4,8 +4,7 @@ import Glibc
 public enum FileIO {
   /// The bytes of a regular file. - Throws: `inputMissing`.
   public static func readBytes(_ path: String) throws(Diagnostic) -> [UInt8] {
-    let file = try MappedFile(path)
-    return withExtendedLifetime(file) { [UInt8](file.bytes) }
+    try MappedFile(path).withBytes { [UInt8]($0) }
   }
 
   /// The text of a UTF-8 file. - Throws: `inputMissing`, or `malformedFile` if it is not UTF-8.

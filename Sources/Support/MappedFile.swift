@@ -35,8 +35,13 @@ public final class MappedFile: @unchecked Sendable {
 
   deinit { munmap(UnsafeMutableRawPointer(mutating: base), max(count, 1)) }
 
-  /// Valid as long as the file object is alive.
+  /// Valid as long as the file object is alive, which a use of the bytes alone does not keep it.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+  /// Calls `body` with the bytes and keeps them mapped meanwhile.
+  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    withExtendedLifetime(self) { body(bytes) }
+  }
 }
 
 /// The text of an `errno` value.
