@@ -130,5 +130,3 @@ public struct Table: Hashable, Sendable {
     self.entries = entries
   }
 }
-
-
