@@ -37,13 +37,3 @@ extension Graph {
     }
   }
 }
-
-extension Tensor {
-  /// SHA-256 of the type's text and the bytes, in lower-case hexadecimal.
-  public var digest: String {
-    var hasher = SHA256()
-    hasher.update(Array(type.text.utf8))
-    withBytes { hasher.update($0) }
-    return hasher.finish().hex
-  }
-}

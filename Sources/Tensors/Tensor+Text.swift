@@ -34,12 +34,13 @@ extension Tensor {
     try self.init(type) { memory in memory.copyBytes(from: bytes) }
   }
 
-  /// SHA-256 of type and elements, by which texts refer to large constants.
-  public var digest: Digest {
+  /// SHA-256 of the type's text and the bytes, in lower-case hexadecimal, by which texts refer to large
+  /// constants.
+  public var digest: String {
     var hasher = SHA256()
     hasher.update(Array(type.text.utf8))
     withBytes { hasher.update($0) }
-    return hasher.finish()
+    return hasher.finish().hex
   }
 }
 
