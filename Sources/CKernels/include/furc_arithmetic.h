@@ -55,7 +55,13 @@ FURC_INLINE float furc_clamp(float x, float low, float high) {
 
 FURC_INLINE float furc_abs(float x) { return furc_canonical(furc_float(furc_bits(x) & 0x7FFFFFFFu)); }
 FURC_INLINE float furc_neg(float x) { return furc_canonical(furc_float(furc_bits(x) ^ 0x80000000u)); }
-FURC_INLINE float furc_sqrt(float x) { return furc_canonical(__builtin_elementwise_sqrt(x)); }
+
+/* The NaN is found by bits: LLVM 21 takes `x < 0 ? NaN : sqrt(x)` for sqrt(x), whose NaN is negative. */
+FURC_INLINE float furc_sqrt(float x) {
+  uint32_t root = furc_bits(__builtin_elementwise_sqrt(x));
+  return furc_float((root & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FC00000u : root);
+}
+
 FURC_INLINE float furc_reciprocal(float x) { return furc_canonical(1.0f / x); }
 FURC_INLINE float furc_rsqrt(float x) { return furc_canonical(1.0f / __builtin_elementwise_sqrt(x)); }
 FURC_INLINE float furc_floor(float x) { return furc_canonical(__builtin_elementwise_floor(x)); }

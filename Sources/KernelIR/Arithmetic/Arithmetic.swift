@@ -41,7 +41,11 @@ extension Arithmetic {
   /// Flips the sign, of zeros too.
   @inlinable public static func negate(_ x: Float) -> Float { (-x).canonical }
 
-  @inlinable public static func sqrt(_ x: Float) -> Float { x.squareRoot().canonical }
+  /// The NaN is found by bits, since LLVM 21 takes `x < 0 ? .nan : sqrt(x)` for sqrt(x), whose NaN is negative.
+  @inlinable public static func sqrt(_ x: Float) -> Float {
+    let root = x.squareRoot().bitPattern
+    return Float(bitPattern: root & 0x7FFF_FFFF > 0x7F80_0000 ? 0x7FC0_0000 : root)
+  }
 
   /// 1 / x.
   @inlinable public static func reciprocal(_ x: Float) -> Float { (1 / x).canonical }
