@@ -27,7 +27,7 @@ public struct MachineNumber: Sendable {
 
   private static let clock: [MachineNumber] = [
     MachineNumber("clock_hz", \.clockHz, 1...100_000_000_000, "cycles per second"),
-    MachineNumber("ticks_per_cycle", \.ticksPerCycle, 1...1_000_000, "parts of a cycle that times count in"),
+    MachineNumber("ticks_per_cycle", \.ticksPerCycle, 1...65536, "parts of a cycle that times count in"),
   ]
   private static let geometry: [MachineNumber] = [
     MachineNumber("slices", \.slices, 1...4096, powerOfTwo: true, "slices that run as one machine"),
@@ -82,9 +82,9 @@ public struct MachineNumber: Sendable {
     MachineNumber("dma_run_cycles", \.dmaRunCycles, 0...1_000_000, "that the shortest run takes there"),
     MachineNumber(
       "dram_granule_bytes", \.dramGranuleBytes, 1...65536, powerOfTwo: true, "one access of DRAM"),
-    MachineNumber("dram_granule_ticks", \.dramGranuleTicks, 1...1_000_000_000, "that one access takes"),
+    MachineNumber("dram_granule_ticks", \.dramGranuleTicks, 1...(1 << 20), "that one access takes"),
     MachineNumber(
-      "dram_partial_write_ticks", \.dramPartialWriteTicks, 0...1_000_000_000,
+      "dram_partial_write_ticks", \.dramPartialWriteTicks, 0...(1 << 20),
       "that a written run adds when it is no whole number of accesses"),
   ]
   private static let host: [MachineNumber] = [

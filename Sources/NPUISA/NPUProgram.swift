@@ -73,7 +73,9 @@ public struct NPUProgram: Hashable, Sendable {
     /// … until this one starts, or to the end of the run.
     public var until: Wait?
 
-    public init(name: String, type: TensorType, place: DMAInstruction.Place, dimensions: [Dimension], from: Wait) {
+    public init(
+      name: String, type: TensorType, place: DMAInstruction.Place, dimensions: [Dimension], from: Wait
+    ) {
       self.name = name
       self.type = type
       self.place = place
