@@ -3,7 +3,7 @@ import Support
 extension Tensor {
   /// The element at a row-major index. - Precondition: `element.fitsRegister`, `0 <= index < count`.
   @inlinable public subscript(index: Int) -> Scalar {
-    precondition(index >= 0 && index < count, "element \(index) of \(count)")
+    precondition(index >= 0 && (index + 1) * type.element.size <= byteCount, "element \(index) of \(count)")
     return withBytes { _ in
       Scalar.load(from: storage.base, at: offset + index * type.element.size, type.element)
     }

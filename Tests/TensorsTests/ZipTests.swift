@@ -10,6 +10,8 @@ struct ZipTests {
   /// One stored or deflated member "x.npy", with every field open to change.
   struct File {
     var content = array
+    /// What the file holds for the content.
+    var data = array
     var flags: UInt16 = 0
     var method: UInt16 = 0
     var size: UInt64 = UInt64(array.count)
@@ -30,7 +32,7 @@ struct ZipTests {
       out.integer(UInt16(4))
       out.append(localName)
       out.append([9, 9, 0, 0])
-      out.append(content)
+      out.append(data)
       let directory = out.count
       out.integer(UInt32(0x0201_4B50))
       for field in [45, 45, flags, method, 0, 0x21] { out.integer(UInt16(field)) }
@@ -94,6 +96,14 @@ struct ZipTests {
   @Test func validVariantsAreRead() throws {
     #expect(try Self.read(File()) == [1, 2, 3])
     #expect(try Self.read(File(isZip64: true)) == [1, 2, 3])
+    // Deflate with one block of literal bytes, longer than its content.
+    let length = UInt16(Self.array.count)
+    let block =
+      [1, UInt8(length & 0xFF), UInt8(length >> 8), UInt8(~length & 0xFF), UInt8(~length >> 8)] + Self.array
+    for isZip64 in [false, true] {
+      let file = File(data: block, method: 8, compressedSize: UInt64(block.count), isZip64: isZip64)
+      #expect(try Self.read(file) == [1, 2, 3])
+    }
     // A data descriptor may follow the content; the directory holds the sizes.
     #expect(try Self.read(File(flags: 8)) == [1, 2, 3])
     #expect(
@@ -118,6 +128,6 @@ struct ZipTests {
     #expect(Self.status { ($0.isZip64, $0.compressedSize) = (isZip64, isZip64 ? .max : 0) } == 65)
     #expect(Self.status { ($0.isZip64, $0.entries) = (isZip64, 2) } == 65)
     #expect(Self.status { ($0.isZip64, $0.localName) = (isZip64, "y.npy") } == 65)
-    #expect(Self.status { ($0.isZip64, $0.content) = (isZip64, []) } == 65)
+    #expect(Self.status { ($0.isZip64, $0.data) = (isZip64, []) } == 65)
   }
 }
