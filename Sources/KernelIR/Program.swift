@@ -88,7 +88,7 @@ public struct Program: Hashable, Sendable {
   }
 
   public private(set) var steps = EntityMap<Register, Step>()
-  public private(set) var result = Register.none
+  public var result = Register.none
 
   /// A program of the steps that `build` appends; it returns the register that is the result.
   public init(_ build: (inout Program) -> Register) { result = build(&self) }
