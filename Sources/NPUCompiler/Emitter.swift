@@ -1,0 +1,106 @@
+import KernelIR
+import Machine
+import NPUISA
+
+/// What an instruction touches, as a box: bytes (words, units, slots) of a memory in a range of slices.
+struct Access {
+  enum Memory: Int, CaseIterable {
+    case dram
+    case sram
+    case registerFile
+    case vectorRegisters
+    case tables
+  }
+
+  var memory: Memory
+  var slices: Range<Int>
+  var range: Range<Int>
+  var writes: Bool
+
+  static func read(_ memory: Memory, _ range: Range<Int>, slices: Range<Int> = 0..<1) -> Access {
+    Access(memory: memory, slices: slices, range: range, writes: false)
+  }
+
+  static func write(_ memory: Memory, _ range: Range<Int>, slices: Range<Int> = 0..<1) -> Access {
+    Access(memory: memory, slices: slices, range: range, writes: true)
+  }
+}
+
+/// Takes instructions in an order in which they would be right one after another, and finds the waits that
+/// keep them right when the contexts run concurrently.
+struct Emitter {
+  private(set) var code: Code
+  private(set) var programs: [Program] = []
+  var kernel: UInt32 = 0
+
+  private let machine: SliceMachine
+  private var programIndex: [Program: UInt16] = [:]
+  private var history: [[Entry]] = Array(repeating: [], count: Access.Memory.allCases.count)
+  /// known[c][d]: how many instructions of context d have completed whenever the next one of c starts.
+  private var known: [[UInt32]]
+
+  private struct Entry {
+    var access: Access
+    var context: Int
+    /// The count of the context's tag when the instruction has completed.
+    var completion: UInt32
+  }
+
+  init(_ machine: SliceMachine) {
+    self.machine = machine
+    code = Code(engines: machine.dmaEngines)
+    let contexts = 2 + machine.dmaEngines
+    known = Array(repeating: Array(repeating: 0, count: contexts), count: contexts)
+  }
+
+  /// The number of a program in the pool.
+  mutating func pool(_ program: Program) -> UInt16 {
+    if let index = programIndex[program] { return index }
+    let index = UInt16(programs.count)
+    programs.append(program)
+    programIndex[program] = index
+    return index
+  }
+
+  /// - Returns: the wait that holds until the instruction has completed.
+  @discardableResult
+  mutating func append(_ body: Instruction.Body, _ context: Context, _ accesses: [Access]) -> Wait {
+    let index = context.index
+    let completion = UInt32(code.contexts[index].count + 1)
+    var needed = [UInt32](repeating: 0, count: known.count)
+    for access in accesses {
+      for entry in history[access.memory.rawValue]
+      where entry.context != index && (entry.access.writes || access.writes)
+        && entry.access.range.overlaps(access.range) && entry.access.slices.overlaps(access.slices)
+      {
+        needed[entry.context] = max(needed[entry.context], entry.completion)
+      }
+    }
+    var waits: [Wait] = []
+    for other in needed.indices where needed[other] > known[index][other] {
+      waits.append(Wait(tag: UInt8(other), count: needed[other]))
+      known[index][other] = needed[other]
+    }
+    for access in accesses { record(Entry(access: access, context: index, completion: completion)) }
+    precondition(waits.count <= 4, "the compiler uses at most five contexts")
+    code.contexts[index].append(Instruction(waits: waits, kernel: kernel, body))
+    return Wait(tag: UInt8(index), count: completion)
+  }
+
+  private mutating func record(_ entry: Entry) {
+    let memory = entry.access.memory.rawValue
+    if entry.access.writes {
+      // What lies inside a later write is ordered before it, and so before all that conflicts with it.
+      history[memory].removeAll {
+        entry.access.range.contains($0.access.range) && entry.access.slices.contains($0.access.slices)
+      }
+    }
+    history[memory].append(entry)
+  }
+}
+
+extension Range {
+  fileprivate func contains(_ other: Range) -> Bool {
+    lowerBound <= other.lowerBound && other.upperBound <= upperBound
+  }
+}
