@@ -29,7 +29,7 @@ struct CopyPlan {
         guard map.terms.count <= 1 else { return nil }
         if map.terms.isEmpty {
           let block = map.offset / dimension.step
-          sourceBase += block * dimension.sliceStride * window + (map.offset - block * dimension.step) * dimension.stride
+          sourceBase += source.address(map.offset, of: dimension, block: block, window)
         }
       } else {
         sourceBase += (map.offset - dimension.origin) * dimension.stride
@@ -86,8 +86,7 @@ struct CopyPlan {
         for part in moving {
           let coordinate = part.coefficient * start + part.offset
           let owner = coordinate / part.dimension.step
-          address += owner * part.dimension.sliceStride * window
-            + (coordinate - owner * part.dimension.step) * part.dimension.stride
+          address += source.address(coordinate, of: part.dimension, block: owner, window)
           if part.coefficient > 0 {
             let boundary = (owner + 1) * part.dimension.step - part.offset
             next = min(next, (boundary + part.coefficient - 1) / part.coefficient)
@@ -96,7 +95,7 @@ struct CopyPlan {
             next = min(next, (part.offset - owner * part.dimension.step) / -part.coefficient + 1)
           }
         }
-        let place = block * target.sliceStride * window + (start - first) * target.stride
+        let place = destination.address(start, of: target, block: block, window)
         pieces.append(
           Piece(
             source: address, destination: place, offset: start - first, length: next - start,

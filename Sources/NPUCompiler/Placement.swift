@@ -15,7 +15,7 @@ struct Placement: Equatable {
     var sliceStride = 0
     /// Bytes from coordinate to coordinate within a block.
     var stride: Int
-    /// Coordinates below this are defined, though without meaning from the extent on: padding that was written.
+    /// Coordinates of a block that are defined: more than `span` where padding behind it was written.
     var defined: Int
 
     init(extent: Int, stride: Int) {
@@ -48,8 +48,11 @@ struct Placement: Equatable {
     self.element = element
   }
 
-  /// Every coordinate is stored once, in one piece.
-  var isLinear: Bool { memory == .dram }
+  /// What a coordinate in block `block` of a dimension adds to the flat address.
+  func address(_ coordinate: Int, of dimension: Dimension, block: Int, _ window: Int) -> Int {
+    let apart = memory == .sram ? dimension.sliceStride * window : dimension.step * dimension.stride
+    return block * apart + (coordinate - dimension.origin - block * dimension.step) * dimension.stride
+  }
 
   /// The slices that hold it, counted from slice 0.
   var sliceCount: Int { 1 + dimensions.reduce(0) { $0 + ($1.blocks - 1) * $1.sliceStride } }

@@ -1,0 +1,132 @@
+import KernelIR
+import NPUISA
+import Support
+import Tensors
+
+/// How a kernel's points are spread: over slices by blocks of parallel axes, over time by ranges.
+struct Geometry {
+  struct Part: Equatable {
+    var count: Int
+    var block: Int
+    var sliceStride: Int
+  }
+
+  let kernel: Kernel
+  /// The axes that are cut over slices.
+  private(set) var parts: [AxisID: Part] = [:]
+  /// Slices in use; slice s computes block (s / sliceStride) % count of each part.
+  private(set) var sliceCount = 1
+  /// Per axis the indices that are worked on, counted from the start of the slice's block.
+  private(set) var ranges: EntityMap<AxisID, Range<Int>>
+
+  init(_ kernel: Kernel) {
+    self.kernel = kernel
+    ranges = EntityMap()
+    for axis in kernel.axes.ids { ranges.append(0..<kernel.axes[axis].extent) }
+  }
+
+  /// - Precondition: `count` divides the extent of the parallel axis.
+  mutating func slice(_ axis: AxisID, count: Int) {
+    let block = kernel.axes[axis].extent / count
+    parts[axis] = Part(count: count, block: block, sliceStride: sliceCount)
+    sliceCount *= count
+    ranges[axis] = 0..<block
+  }
+
+  mutating func restrict(_ axis: AxisID, to range: Range<Int>) { ranges[axis] = range }
+
+  /// Points of the block per slice along an axis.
+  func block(_ axis: AxisID) -> Int { parts[axis]?.block ?? kernel.axes[axis].extent }
+
+  /// The coordinate of block 0 at the first index of every range.
+  func origin(_ map: AffineMap) -> Int {
+    map.terms.reduce(map.offset) { $0 + $1.coefficient * ranges[$1.axis].lowerBound }
+  }
+
+  /// What the slices need of an operand: its dimensions as a tile, dense strides not yet set.
+  /// nil if a dimension moves with two cut axes, or a cut axis with two dimensions.
+  func need(of operand: Operand) -> [Placement.Dimension]? {
+    var used: Set<AxisID> = []
+    var dimensions: [Placement.Dimension] = []
+    for (map, extent) in zip(operand.maps, operand.type.shape) {
+      var dimension = Placement.Dimension(extent: extent, stride: 0)
+      var (low, high) = (map.offset, map.offset)
+      var cuts = 0
+      for term in map.terms {
+        let range = ranges[term.axis]
+        let (first, last) = (term.coefficient * range.lowerBound, term.coefficient * (range.upperBound - 1))
+        low += min(first, last)
+        high += max(first, last)
+        guard let part = parts[term.axis] else { continue }
+        cuts += 1
+        dimension.blocks = part.count
+        dimension.sliceStride = part.sliceStride
+        dimension.step = term.coefficient * part.block
+        guard used.insert(term.axis).inserted else { return nil }
+      }
+      guard cuts <= 1, dimension.blocks == 1 || dimension.step > 0 else { return nil }
+      dimension.origin = low
+      dimension.span = high - low + 1
+      if dimension.blocks == 1 {
+        // Outside the tensor nothing is stored.
+        let end = min(high + 1, extent)
+        dimension.origin = min(max(low, 0), max(extent - 1, 0))
+        dimension.span = max(end - dimension.origin, 1)
+        dimension.step = dimension.span
+      }
+      dimension.defined = dimension.span
+      dimensions.append(dimension)
+    }
+    return dimensions
+  }
+
+  /// The cut axes that an operand does not move with: its tile is the same along them.
+  func copies(of operand: Operand) -> [(count: Int, sliceStride: Int)] {
+    parts.keys.sorted().filter { axis in operand.maps.allSatisfy { $0.coefficient(of: axis) == 0 } }
+      .compactMap { parts[$0] }.map { ($0.count, $0.sliceStride) }
+  }
+
+  /// Whether some point of the kernel leaves the extent along this dimension.
+  func leavesBounds(_ map: AffineMap, extent: Int) -> Bool {
+    var (low, high) = (map.offset, map.offset)
+    for term in map.terms {
+      let reach = term.coefficient * (kernel.axes[term.axis].extent - 1)
+      low += min(reach, 0)
+      high += max(reach, 0)
+    }
+    return low < 0 || high >= extent
+  }
+}
+
+/// An operand as the tensor unit finds it: a placement in SRAM and the operand's maps.
+struct Tile {
+  let placement: Placement
+  let operand: Operand
+  /// The coordinate that every dimension has at the first index of the ranges, in block 0.
+  let origin: [Int]
+  /// The byte range in every slice, for hazards.
+  let bytes: Range<Int>
+
+  /// The address of the first point.
+  var base: Int {
+    zip(placement.dimensions, origin).reduce(placement.base) { $0 + ($1.1 - $1.0.origin) * $1.0.stride }
+  }
+
+  /// Bytes from index to index of an axis.
+  func stride(_ axis: AxisID) -> Int {
+    zip(placement.dimensions, operand.maps).reduce(0) { $0 + $1.0.stride * $1.1.coefficient(of: axis) }
+  }
+
+  func depends(on axis: AxisID) -> Bool { operand.maps.contains { $0.coefficient(of: axis) != 0 } }
+}
+
+extension Operand {
+  /// The only dimension that moves with `axis`, if it does so one to one.
+  func dimension(of axis: AxisID) -> Int? {
+    let moving = maps.indices.filter { maps[$0].coefficient(of: axis) != 0 }
+    guard moving.count == 1, let index = moving.first, maps[index].coefficient(of: axis) == 1 else { return nil }
+    return index
+  }
+
+  func depends(on axis: AxisID) -> Bool { maps.contains { $0.coefficient(of: axis) != 0 } }
+}

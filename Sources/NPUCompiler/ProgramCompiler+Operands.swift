@@ -1,0 +1,219 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+extension Program {
+  /// Appends the steps of this program to another and returns the register of its result. `input` and `operand` say
+  /// what takes the place of those steps.
+  func inline(
+    into target: inout Program, input: Register?, operand: (inout Program, Int) -> Register,
+    table: (Int) -> Int = { $0 }
+  ) -> Register {
+    var moved = EntityMap<Register, Register>()
+    for id in steps.ids {
+      let step: Step
+      switch steps[id] {
+      case .input:
+        moved.append(input ?? target.append(.input))
+        continue
+      case .operand(let index):
+        moved.append(operand(&target, index))
+        continue
+      case .integer, .float: step = steps[id]
+      case .unary(let op, let a): step = .unary(op, moved[a])
+      case .binary(let op, let a, let b): step = .binary(op, moved[a], moved[b])
+      case .fma(let a, let b, let c): step = .fma(moved[a], moved[b], moved[c])
+      case .select(let a, let b, let c): step = .select(moved[a], moved[b], moved[c])
+      case .convert(let type, let a): step = .convert(type, moved[a])
+      case .requant(let a, let m, let s, let zeroPoint, let low, let high):
+        step = .requant(
+          moved[a], multiplier: moved[m], shift: moved[s], zeroPoint: zeroPoint, low: low, high: high)
+      case .quantize(let a, let scale, let zeroPoint, let low, let high):
+        step = .quantize(moved[a], scale: moved[scale], zeroPoint: zeroPoint, low: low, high: high)
+      case .dequantize(let a, let scale, let zeroPoint):
+        step = .dequantize(moved[a], scale: moved[scale], zeroPoint: zeroPoint)
+      case .table(let index, let a): step = .table(table(index), moved[a])
+      }
+      moved.append(target.append(step))
+    }
+    return moved[result]
+  }
+
+  /// The operands that it reads, ascending.
+  var operandIndices: [Int] {
+    let all = steps.ids.compactMap { id -> Int? in
+      guard case .operand(let index) = steps[id] else { return nil }
+      return index
+    }
+    return Set(all).sorted()
+  }
+}
+
+extension ProgramCompiler {
+  /// The program of the vector engine, and the operands that it reads besides the stream, in the order of its
+  /// `operand` steps. The streamed operand of a map becomes its input; pre-programs are put in place.
+  func vectorProgram(of kernel: Kernel, streamed: Int?) -> (program: Program, operands: [Int]) {
+    let read = kernel.post.operandIndices.filter { $0 != streamed }
+    let program = Program { program in
+      var loaded: [Int: Register] = [:]
+      return kernel.post.inline(into: &program, input: nil) { target, index in
+        if let register = loaded[index] { return register }
+        let step: Program.Step =
+          index == streamed ? .input : .operand(read.firstIndex(of: index) ?? 0)
+        let value = target.append(step)
+        let register = kernel.operands[index].pre.inline(into: &target, input: value) { target, _ in
+          target.append(.input)
+        }
+        loaded[index] = register
+        return register
+      }
+    }
+    return (program, read)
+  }
+
+  /// Brings the operands of the vector program to the vector registers, or to the second stream: the largest
+  /// that has its elements along the flit axis without gaps.
+  mutating func vectorSources(
+    _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?
+  ) throws(Failure) -> [VectorSource] {
+    let kernel = geometry.kernel
+    for index in operands where kernel.operands[index].outside != .never {
+      throw .doesNotFit("operand \(index) of the program leaves its bounds")
+    }
+    func isSmooth(_ index: Int) -> Bool {
+      guard let flitAxis else { return true }
+      let operand = kernel.operands[index]
+      return !operand.depends(on: flitAxis) || operand.dimension(of: flitAxis) != nil
+    }
+    func words(_ index: Int) -> Int {
+      kernel.axes(.parallel).reduce(1) { count, axis in
+        guard kernel.operands[index].depends(on: axis) else { return count }
+        let points = geometry.ranges[axis].count
+        return count * (axis == flitAxis ? (points + 7) / 8 * 8 : points)
+      }
+    }
+    let capacity = machine.vectorRegisterBytes / 4
+    let total = operands.reduce(0) { $0 + words($1) }
+    let largest = operands.filter(isSmooth).max { words($0) < words($1) }
+    let needsSecond = total > capacity || (largest.map { words($0) > 64 } ?? false)
+    let second = needsSecond ? largest : nil
+    guard total - (second.map(words) ?? 0) <= capacity else {
+      throw .doesNotFit("vector operands need \(total) words of \(capacity)")
+    }
+    var sources: [VectorSource] = []
+    var base = 0
+    for index in operands {
+      let operand = kernel.operands[index]
+      let dependsOnFlit = flitAxis.map(operand.depends(on:)) ?? false
+      let dimension = flitAxis.flatMap(operand.dimension(of:))
+      if index == second {
+        let tile = try tile(index, of: node, geometry, contiguous: dimension, padded: dimension != nil)
+        sources.append(VectorSource(place: .second(tile), isBroadcast: !dependsOnFlit))
+      } else {
+        let tile = try tile(index, of: node, geometry, contiguous: nil)
+        let place = try loadVectorRegisters(tile, geometry, flitAxis: flitAxis, base: base)
+        sources.append(VectorSource(place: place, isBroadcast: !dependsOnFlit))
+        base += words(index)
+      }
+    }
+    return sources
+  }
+
+  /// Emits the load of a tile into the vector registers from word `base` on: eight words per packet of the flit axis.
+  private mutating func loadVectorRegisters(
+    _ tile: Tile, _ geometry: Geometry, flitAxis: AxisID?, base: Int
+  ) throws(Failure) -> VectorSource.Place {
+    let axes = geometry.kernel.axes(.parallel).filter { tile.depends(on: $0) }
+    let isPacked = flitAxis.map { tile.depends(on: $0) && tile.stride($0) == tile.operand.type.element.size } ?? false
+    var strides: [AxisID: Int] = [:]
+    var words = 1
+    if let flitAxis, tile.depends(on: flitAxis) {
+      strides[flitAxis] = 1
+      words = (geometry.ranges[flitAxis].count + 7) / 8 * 8
+    }
+    for axis in axes.reversed() where axis != flitAxis {
+      strides[axis] = words
+      words *= geometry.ranges[axis].count
+    }
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(geometry.sliceCount)
+    body.fetch.base = Int32(tile.base)
+    body.fetch.element = tile.operand.type.element
+    body.fetch.packetElements = isPacked ? 8 : 1
+    for axis in axes {
+      let step = isPacked && axis == flitAxis ? 8 : 1
+      let count = geometry.ranges[axis].count
+      var loop = TensorInstruction.Loop()
+      loop.size = UInt32((count + step - 1) / step)
+      loop.fetchStride = Int32(step * tile.stride(axis))
+      loop.commitStride = Int32(step * (strides[axis] ?? 0))
+      guard loop.size > 1 || step > 1 else { continue }
+      if step > 1, count % 8 != 0 {
+        body.fetch.validLoop = UInt8(body.loops.count)
+        body.fetch.validCount = UInt32(count)
+      }
+      body.loops.append(loop)
+    }
+    guard body.loops.count <= 8 else { throw .doesNotFit("a load of more than eight loops") }
+    body.sink = .vectorRegisters(base: Int32(base))
+    let range = base..<(base + words)
+    // A tail that is not loaded in packets stays undefined, and is not read by whole flits elsewhere.
+    if !isPacked, let flitAxis, tile.depends(on: flitAxis), geometry.ranges[flitAxis].count % 8 != 0 {
+      clearVectorRegisters(range, geometry.sliceCount)
+    }
+    run.append(
+      .tensor(body), .sub,
+      [.read(.sram, tile.bytes, slices: 0..<geometry.sliceCount), .write(.vectorRegisters, range)])
+    return .registers(base: base, words: range, strides: strides)
+  }
+
+  /// Zero in a range of words: a load whose elements are all skipped.
+  private mutating func clearVectorRegisters(_ range: Range<Int>, _ slices: Int) {
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(slices)
+    body.fetch.element = .i32
+    body.fetch.packetElements = 8
+    body.fetch.validLoop = 0
+    var loop = TensorInstruction.Loop()
+    loop.size = UInt32((range.count + 7) / 8)
+    loop.commitStride = 8
+    body.loops = [loop]
+    body.sink = .vectorRegisters(base: Int32(range.lowerBound))
+    run.append(.tensor(body), .sub, [.write(.vectorRegisters, range)])
+  }
+
+  /// Loads a table into a slot.
+  mutating func loadTable(_ table: Table, slot: Int, slices: Int) throws(Failure) {
+    guard slot < machine.tableSlots else { throw .doesNotFit("more than \(machine.tableSlots) tables") }
+    var bytes: [UInt8] = []
+    for entry in table.entries { for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: entry >> shift)) } }
+    let source = Placement(dram: image(bytes), TensorType(.i32, [table.entries.count]))
+    let (offset, isLoad) = try place(bytes.count, isConstant: true, "a table")
+    let loop = DMAInstruction.Loop(UInt32(slices), source: 0, destination: Int64(window))
+    copy(
+      [
+        DMAInstruction(
+          from: .init(.dram, Int64(source.base)), to: .init(.sram, Int64(offset)), run: UInt32(bytes.count),
+          slices > 1 ? [loop] : [])
+      ], isLoad: isLoad, engine: 1)
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(slices)
+    body.fetch.base = Int32(offset)
+    body.fetch.element = table.isFloat ? .f32 : .i32
+    body.fetch.packetElements = 8
+    var steps = TensorInstruction.Loop()
+    steps.size = UInt32(table.entries.count / 8)
+    steps.fetchStride = 32
+    steps.commitStride = 8
+    body.loops = [steps]
+    body.sink = .tables(base: Int32(256 * slot))
+    run.append(
+      .tensor(body), .sub,
+      [
+        .read(.sram, offset..<(offset + bytes.count), slices: 0..<slices),
+        .write(.tables, (256 * slot)..<(256 * slot + 256)),
+      ])
+  }
+}

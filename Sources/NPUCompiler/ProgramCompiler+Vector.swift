@@ -1,0 +1,173 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+extension ProgramCompiler {
+  /// A placement for the result of a kernel: every parallel axis cut as the geometry says, the flit axis innermost and
+  /// padded to whole flits.
+  func resultPlacement(
+    _ geometry: Geometry, innermost: AxisID?, rounding: Int
+  ) -> (placement: Placement, bytes: Int) {
+    let axes = geometry.kernel.axes(.parallel)
+    var dimensions = axes.map { axis in
+      let range = geometry.ranges[axis]
+      var dimension = Placement.Dimension(extent: geometry.kernel.axes[axis].extent, stride: 0)
+      dimension.origin = range.lowerBound
+      dimension.span = range.count
+      dimension.defined = range.count
+      if let part = geometry.parts[axis] {
+        dimension.step = part.block
+        dimension.blocks = part.count
+        dimension.sliceStride = part.sliceStride
+      }
+      return dimension
+    }
+    var order = Array(axes.indices)
+    if let innermost, let index = axes.firstIndex(of: innermost) {
+      order = order.filter { $0 != index } + [index]
+      dimensions[index].defined = (dimensions[index].span + rounding - 1) / rounding * rounding
+    }
+    let element = geometry.kernel.element
+    let bytes = Placement.pack(&dimensions, order: order, unit: element.size, rounding: innermost == nil ? 1 : rounding)
+    return (Placement(sram: 0, dimensions, element), bytes)
+  }
+
+  /// Reserves the result and describes it as a tile.
+  mutating func resultTile(
+    _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
+  ) throws(Failure) -> Tile {
+    var (placement, bytes) = resultPlacement(geometry, innermost: innermost, rounding: rounding)
+    let offset = try allocateSRAM(bytes, for: "the result of '\(node.name)'")
+    placement.base = offset
+    let axes = geometry.kernel.axes(.parallel)
+    let operand = Operand(geometry.kernel.result, axes.map { .axis($0) })
+    return Tile(
+      placement: placement, operand: operand, origin: axes.map { geometry.ranges[$0].lowerBound },
+      bytes: offset..<(offset + bytes))
+  }
+
+  /// Runs a map or a reduction over the ranges of the geometry into `result`.
+  mutating func emitVector(
+    _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, result: Tile
+  ) throws(Failure) -> Wait {
+    let kernel = geometry.kernel
+    var accumulate = TensorInstruction.Accumulate()
+    let streamed: Int
+    if case .reduce(let reduction) = kernel.form {
+      streamed = 0
+      accumulate.kind = reduction.accumulation
+      let count = kernel.reductionAxes.reduce(1) { $0 * kernel.axes[$1].extent }
+      accumulate.hasSixteenPartials = reduction == .sum && count > 64 && kernel.reducesFloats
+    } else {
+      streamed = streamedOperand(of: kernel, flitAxis: flitAxis)
+    }
+    let operand = kernel.operands[streamed]
+    let dimension = flitAxis.flatMap(operand.dimension(of:))
+    let isPacked = dimension != nil
+    let main = try tile(streamed, of: node, geometry, contiguous: dimension)
+    let (program, indices) = vectorProgram(of: kernel, streamed: kernel.form == .map ? streamed : nil)
+    let sources = try vectorSources(indices, of: node, geometry, flitAxis: flitAxis)
+
+    var stream = Stream(
+      geometry: geometry, main: main, program: program, sources: sources, result: result,
+      resultElement: kernel.element)
+    stream.accumulate = accumulate
+    stream.flitAxis = flitAxis
+    stream.packetAxis = isPacked ? flitAxis : nil
+    stream.packetElements = isPacked ? 8 : 1
+    stream.isBroadcast = !isPacked && flitAxis != nil
+    stream.resultElements = flitAxis == nil ? 1 : 8
+    try adapt(operand, &stream, isReduction: kernel.form != .map)
+    try placeTables(kernel, &stream)
+
+    var nest: [NestLoop] = []
+    for axis in kernel.axes(.parallel) {
+      var loop = NestLoop(axis: axis, range: 0..<geometry.ranges[axis].count)
+      if axis == flitAxis {
+        loop.step = 8
+        loop.isValidity = isPacked && loop.range.count % 8 != 0
+      }
+      nest.append(loop)
+    }
+    for axis in kernel.reductionAxes {
+      nest.append(NestLoop(axis: axis, range: 0..<geometry.ranges[axis].count, isReduced: true))
+    }
+    return try emit(stream, nest)
+  }
+
+  /// The operand of a map that goes through the tensor unit: one that leaves its bounds if any, else the largest that
+  /// has the flit axis without gaps, else the largest.
+  private func streamedOperand(of kernel: Kernel, flitAxis: AxisID?) -> Int {
+    func size(_ index: Int) -> (Int, Int, Int) {
+      let operand = kernel.operands[index]
+      let leaves = operand.outside != .never ? 1 : 0
+      let smooth = flitAxis.map { operand.dimension(of: $0) != nil } ?? true
+      return (leaves, smooth ? 1 : 0, operand.type.shape.reduce(1, *))
+    }
+    return kernel.operands.indices.max { size($0) < size($1) } ?? 0
+  }
+
+  /// Sets the fetch adapter for an operand: zero point, table, and what stands outside the bounds.
+  private mutating func adapt(_ operand: Operand, _ stream: inout Stream, isReduction: Bool) throws(Failure) {
+    let isInside = zip(operand.maps, operand.type.shape).allSatisfy {
+      !stream.geometry.leavesBounds($0.0, extent: $0.1)
+    }
+    var fill: Scalar?
+    if case .fill(let bits) = operand.outside, !isInside {
+      fill = operand.type.element.isFloat ? .f32(Float(bitPattern: bits)) : .i32(Int32(bitPattern: bits))
+    }
+    if isReduction, !operand.pre.isIdentity {
+      if let zeroPoint = operand.pre.subtractedInteger, (-256...255).contains(zeroPoint) {
+        stream.zeroPoint = Int(zeroPoint)
+        if case .i32(let value) = fill { fill = .i32(value &- zeroPoint) }
+      } else if let table = operand.pre.tabulated(over: operand.type.element) {
+        try loadTable(table, slot: stream.tables?.upperBound ?? 0, slices: stream.geometry.sliceCount)
+        stream.table = 0
+        stream.tables = 0..<1
+        if let value = fill { fill = try? operand.pre.value(at: value) }
+      } else {
+        throw .doesNotFit("the pre-program of operand 0 has no table")
+      }
+    }
+    switch fill {
+    case .i32(let value): stream.outside = UInt32(bitPattern: value)
+    case .f32(let value): stream.outside = value.bitPattern
+    case nil: break
+    }
+  }
+
+  /// Loads the tables of a kernel's programs behind those that the adapter uses.
+  func slotOffset(_ stream: Stream) -> Int { stream.tables?.upperBound ?? 0 }
+
+  mutating func placeTables(_ kernel: Kernel, _ stream: inout Stream) throws(Failure) {
+    guard !kernel.tables.isEmpty else { return }
+    let first = slotOffset(stream)
+    for (index, table) in kernel.tables.enumerated() {
+      guard table.low == -128, table.entries.count == 256 else {
+        throw .doesNotFit("a table of \(table.entries.count) entries")
+      }
+      try loadTable(table, slot: first + index, slices: stream.geometry.sliceCount)
+    }
+    let last = first + kernel.tables.count
+    stream.tables = 0..<(256 * last)
+    let program = stream.program
+    stream.program = Program { target in
+      program.inline(into: &target, input: nil, operand: { $0.append(.operand($1)) }, table: { first + $0 })
+    }
+  }
+}
+
+extension Kernel.Reduction {
+  fileprivate var accumulation: TensorInstruction.Accumulate.Kind {
+    switch self {
+    case .sum: .sum
+    case .product: .product
+    case .maximum: .maximum
+    case .minimum: .minimum
+    case .argumentOfMaximum: .argumentOfMaximum
+    case .argumentOfMinimum: .argumentOfMinimum
+    }
+  }
+}

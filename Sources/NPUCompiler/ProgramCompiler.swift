@@ -1,0 +1,272 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// Why an attempt to place a kernel ended.
+enum Failure: Error {
+  /// Memory: another mapping, or smaller pieces, may do.
+  case doesNotFit(String)
+  /// No mapping will do.
+  case unsupported(Diagnostic)
+}
+
+/// Compiles kernels one after another: brings operands to where a mapping wants them, runs the kernel, and leaves the
+/// result where it came to lie. A value type, so that a mapping can be tried on a copy.
+struct ProgramCompiler {
+  /// Where a buffer lies between kernels.
+  struct Home {
+    var placement: Placement
+    /// The SRAM interval that it owns, if it does.
+    var owned: Range<Int>?
+  }
+
+  let machine: SliceMachine
+  let graph: KernelGraph
+  var run: Emitter
+  var load: Emitter
+  var sram: IntervalAllocator
+  var homes: [BufferID: Home] = [:]
+  var images: [NPUProgram.Image] = []
+  var dramEnd = 0
+  var residences: [NPUProgram.Residence] = []
+  /// SRAM intervals that end with the kernel.
+  var temporaries: [Int] = []
+  /// Uses of a buffer that are still to come.
+  var remaining: SideTable<BufferID, Int>
+
+  /// Resident constants come from here, and are copied by the load program; nil streams all.
+  var resident: IntervalAllocator?
+  let residentBase: Int
+  /// What resident constants would take if there were room.
+  var residentDemand = 0
+
+  private var zeroPage: Int?
+  /// How many buffers lie in an owned interval, by its offset: views share.
+  private var owners: [Int: Int] = [:]
+
+  init(_ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int) {
+    self.machine = machine
+    self.graph = graph
+    run = Emitter(machine)
+    load = Emitter(machine)
+    residentBase = machine.sramBytesPerSlice - residentBytes
+    sram = IntervalAllocator(capacity: residentBase)
+    resident = residentBytes > 0 ? IntervalAllocator(capacity: residentBytes) : nil
+    remaining = SideTable(default: 0)
+    for node in graph.nodes.ids {
+      for operand in graph.nodes[node].operands { remaining[operand] += 1 }
+    }
+    for output in graph.outputs { remaining[output] += 1 }
+  }
+
+  var window: Int { machine.sramWindowBytes }
+
+  // MARK: Memory
+
+  /// DRAM that nothing else uses, aligned to a granule.
+  mutating func allocateDRAM(_ bytes: Int) -> Int {
+    let address = dramEnd
+    dramEnd += (max(bytes, 1) + 255) / 256 * 256
+    return address
+  }
+
+  mutating func allocateSRAM(_ bytes: Int, for what: String) throws(Failure) -> Int {
+    guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else {
+      throw .doesNotFit("\(what) needs \(bytes) bytes of a slice, free are \(sram.freeBytes)")
+    }
+    return offset
+  }
+
+  mutating func image(_ bytes: [UInt8]) -> Int {
+    let address = allocateDRAM(bytes.count)
+    images.append(NPUProgram.Image(address: Int64(address), bytes: bytes))
+    return address
+  }
+
+  /// 4096 bytes of zero in DRAM.
+  mutating func zeros() -> Int {
+    if let zeroPage { return zeroPage }
+    let page = image([UInt8](repeating: 0, count: 4096))
+    zeroPage = page
+    return page
+  }
+
+  mutating func home(of buffer: BufferID) -> Home {
+    if let home = homes[buffer] { return home }
+    let constant = graph.buffers[buffer].constant
+    let bytes = constant.map { $0.withBytes { Array($0) } } ?? []
+    let address = image(bytes)
+    let home = Home(placement: Placement(dram: address, graph.buffers[buffer].type), owned: nil)
+    homes[buffer] = home
+    return home
+  }
+
+  /// Gives up the SRAM of buffers that nobody will read again, and of temporaries.
+  mutating func release(after node: KernelNode) {
+    for offset in temporaries { sram.free(offset) }
+    temporaries = []
+    for operand in node.operands {
+      remaining[operand] -= 1
+      dropIfUnused(operand)
+    }
+    dropIfUnused(node.result)
+  }
+
+  mutating func dropIfUnused(_ buffer: BufferID) {
+    guard remaining[buffer] == 0, let owned = homes[buffer]?.owned else { return }
+    homes[buffer]?.owned = nil
+    let count = (owners[owned.lowerBound] ?? 1) - 1
+    owners[owned.lowerBound] = count
+    if count == 0 { sram.free(owned.lowerBound) }
+  }
+
+  /// Records where a buffer lies; `owned` is freed when the last buffer in it is unused.
+  mutating func settle(_ buffer: BufferID, _ placement: Placement, owned: Range<Int>?) {
+    homes[buffer] = Home(placement: placement, owned: owned)
+    if let owned { owners[owned.lowerBound, default: 0] += 1 }
+  }
+
+  // MARK: Copies
+
+  /// Emits descriptors; the place of a run on the SRAM side is a range of offsets in a range of slices.
+  @discardableResult
+  mutating func copy(_ descriptors: [DMAInstruction], isLoad: Bool = false, engine: Int = 0) -> Wait? {
+    var last: Wait?
+    for descriptor in descriptors {
+      let accesses = Self.accesses(of: descriptor, window: window)
+      let context = Context.dma(min(engine, machine.dmaEngines - 1))
+      if isLoad {
+        last = load.append(.dma(descriptor), context, accesses)
+      } else {
+        last = run.append(.dma(descriptor), context, accesses)
+      }
+    }
+    return last
+  }
+
+  private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
+    func box(_ place: DMAInstruction.Place, _ strides: [(size: Int, stride: Int)], writes: Bool) -> Access {
+      var (low, high) = (Int(place.base), Int(place.base) + Int(descriptor.runBytes))
+      guard place.memory == .sram else {
+        for loop in strides {
+          let reach = (loop.size - 1) * loop.stride
+          low += min(reach, 0)
+          high += max(reach, 0)
+        }
+        return Access(memory: .dram, slices: 0..<1, range: low..<high, writes: writes)
+      }
+      // Whole windows move slices, the rest moves within them; a carry between the two only widens the box.
+      var (firstSlice, lastSlice) = (low / window, low / window)
+      var (first, end) = (low % window, low % window + Int(descriptor.runBytes))
+      for loop in strides {
+        let slices = Int((Double(loop.stride) / Double(window)).rounded())
+        let within = loop.stride - slices * window
+        firstSlice += min(slices * (loop.size - 1), 0)
+        lastSlice += max(slices * (loop.size - 1), 0)
+        first += min(within * (loop.size - 1), 0)
+        end += max(within * (loop.size - 1), 0)
+      }
+      if first < 0 || end > window { (first, end) = (0, window) }
+      return Access(memory: .sram, slices: firstSlice..<(lastSlice + 1), range: first..<end, writes: writes)
+    }
+    return [
+      box(descriptor.source, descriptor.loops.map { (Int($0.size), Int($0.sourceStride)) }, writes: false),
+      box(descriptor.destination, descriptor.loops.map { (Int($0.size), Int($0.destinationStride)) }, writes: true),
+    ]
+  }
+
+  /// A tile of an operand: where the buffer lies already if that will do, else a copy.
+  /// - Parameters:
+  ///   - contiguous: the dimension whose coordinates must follow each other without gap.
+  ///   - padded: that dimension must be defined up to a multiple of eight.
+  mutating func tile(
+    _ index: Int, of node: KernelNode, _ geometry: Geometry, contiguous: Int?, padded: Bool = false
+  ) throws(Failure) -> Tile {
+    let operand = geometry.kernel.operands[index]
+    let buffer = node.operands[index]
+    guard var need = geometry.need(of: operand) else {
+      throw .doesNotFit("operand \(index) cannot be cut this way")
+    }
+    let origin = operand.maps.map(geometry.origin)
+    let home = home(of: buffer)
+    let copies = geometry.copies(of: operand)
+    if home.placement.memory == .sram, copies.isEmpty || geometry.sliceCount == 1,
+      home.placement.satisfies(need, contiguous: contiguous, padded: padded)
+    {
+      let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
+      return Tile(placement: home.placement, operand: operand, origin: origin, bytes: bytes)
+    }
+    let unit = operand.type.element.size
+    var order = home.placement.order
+    if let contiguous { order = order.filter { $0 != contiguous } + [contiguous] }
+    let size = Placement.pack(&need, order: order, unit: unit, rounding: padded ? 8 : 1)
+    let isConstant = graph.buffers[buffer].constant != nil
+    let (offset, isLoad) = try place(size, isConstant: isConstant, "operand \(index) of '\(node.name)'")
+    let placement = Placement(sram: offset, need, operand.type.element)
+    if padded {
+      clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)
+    }
+    let maps = need.indices.map(CopyPlan.SourceMap.axis)
+    let ranges = operand.type.shape.map { 0..<$0 }
+    guard
+      let plan = CopyPlan(
+        from: home.placement, maps, to: placement, ranges: ranges, copies: copies, window: window)
+    else { throw .doesNotFit("operand \(index) cannot be copied") }
+    copy(plan.descriptors, isLoad: isLoad, engine: isConstant ? 1 : 0)
+    return Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
+  }
+
+  /// SRAM for a tile: constants among the residents where there is room, all else until the kernel ends.
+  mutating func place(
+    _ size: Int, isConstant: Bool, _ what: String
+  ) throws(Failure) -> (offset: Int, isLoad: Bool) {
+    if isConstant {
+      residentDemand += (size + 63) / 64 * 64
+      if let offset = resident?.allocate(max(size, 1), alignment: 64) { return (residentBase + offset, true) }
+    }
+    let offset = try allocateSRAM(size, for: what)
+    temporaries.append(offset)
+    return (offset, false)
+  }
+
+  /// Writes zero to a range of offsets in the first slices.
+  mutating func clear(_ range: Range<Int>, slices: Int, isLoad: Bool) {
+    let page = zeros()
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let run = min(4096, range.upperBound - start)
+      let loop = DMAInstruction.Loop(UInt32(slices), source: 0, destination: Int64(window))
+      let descriptor = DMAInstruction(
+        from: .init(.dram, Int64(page)), to: .init(.sram, Int64(start)), run: UInt32(run),
+        slices > 1 ? [loop] : [])
+      copy([descriptor], isLoad: isLoad)
+      start += run
+    }
+  }
+}
+
+extension Placement {
+  /// Dimensions from the one with the largest stride to the innermost.
+  var order: [Int] {
+    dimensions.indices.sorted {
+      (dimensions[$0].stride, dimensions[$1].extent, -$0) > (dimensions[$1].stride, dimensions[$0].extent, -$1)
+    }
+  }
+
+  /// Whether a tile can be read where this lies.
+  func satisfies(_ need: [Dimension], contiguous: Int?, padded: Bool) -> Bool {
+    for (index, (has, wants)) in zip(dimensions, need).enumerated() {
+      let end = min(wants.origin + wants.span, has.extent)
+      guard has.blocks == wants.blocks, wants.origin >= has.origin, end <= has.origin + has.span else {
+        return false
+      }
+      if wants.blocks > 1, has.sliceStride != wants.sliceStride || has.step != wants.step { return false }
+      guard index == contiguous else { continue }
+      if has.stride != element.size { return false }
+      if padded, has.defined < (wants.origin - has.origin + wants.span + 7) / 8 * 8 { return false }
+    }
+    return true
+  }
+}

@@ -1,0 +1,205 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// One loop of a tensor instruction, before it has strides: indices `range` of an axis, `step` at a time.
+struct NestLoop {
+  var axis: AxisID
+  /// Counted from the start of the geometry's range.
+  var range: Range<Int>
+  var step = 1
+  var kind = TensorInstruction.Loop.Kind.time
+  var isReduced = false
+  /// Stays in the nest though it may have one iteration: valid elements are counted along it.
+  var isValidity = false
+
+  var size: Int { (range.count + step - 1) / step }
+}
+
+/// What the vector program reads besides its input.
+struct VectorSource {
+  enum Place {
+    /// Words from `base` on; strides per axis.
+    case registers(base: Int, words: Range<Int>, strides: [AxisID: Int])
+    case second(Tile)
+  }
+
+  var place: Place
+  /// The eight elements of a flit read one.
+  var isBroadcast: Bool
+}
+
+/// All that the tensor instructions of one kernel have in common; a nest makes an instruction of it.
+struct Stream {
+  var geometry: Geometry
+  /// The streamed operand.
+  var main: Tile
+  var mainMaps: [AffineMap] { main.operand.maps }
+  /// The axis along which the elements of a packet lie, and how many.
+  var packetAxis: AxisID?
+  var packetElements = 1
+  var zeroPoint = 0
+  var table: Int?
+  var outside: UInt32?
+  var accumulate = TensorInstruction.Accumulate()
+  /// The axis along which the elements of a flit lie at the end.
+  var flitAxis: AxisID?
+  var program: Program
+  var sources: [VectorSource] = []
+  var result: Tile
+  var resultElement: ElementType
+  var resultElements = 8
+  /// Flits of an output step follow each other in the result, and in the vector registers, by eight elements.
+  var flits = 1
+  /// Units of the register file from index to index (of a loop, not of an axis), and the units in use.
+  var registerStrides: [AxisID: Int] = [:]
+  var registerUnits: Range<Int>?
+  var tables: Range<Int>?
+}
+
+extension ProgramCompiler {
+  /// Emits the instructions of a nest: one, or as many as it takes to keep it at eight loops.
+  @discardableResult
+  mutating func emit(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) -> Wait {
+    let loops = nest.filter { $0.size > 1 || $0.isValidity }
+    guard loops.count > 8 else { return try instruction(stream, nest) }
+    // Retained loops outside all reduced ones come apart without a change of meaning.
+    guard let index = nest.firstIndex(where: { $0.size > 1 && !$0.isValidity }), !nest[index].isReduced,
+      !nest[..<index].contains(where: { $0.isReduced }), stream.accumulate.start == .zero,
+      stream.accumulate.finish == .drain
+    else { throw .doesNotFit("a nest of more than eight loops") }
+    var last = Wait(tag: 0, count: 0)
+    let outer = nest[index]
+    for step in 0..<outer.size {
+      var inner = nest
+      let start = outer.range.lowerBound + step * outer.step
+      inner[index].range = start..<min(start + outer.step, outer.range.upperBound)
+      last = try emit(stream, inner)
+    }
+    return last
+  }
+
+  private mutating func instruction(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) -> Wait {
+    var body = TensorInstruction()
+    let slices = 0..<stream.geometry.sliceCount
+    body.sliceCount = UInt16(slices.count)
+    var accesses: [Access] = [.read(.sram, stream.main.bytes, slices: slices)]
+
+    // Where the first point of the nest lies in every memory.
+    var fetchBase = stream.main.base
+    var resultBase = stream.result.base
+    var registerBase = Int(stream.accumulate.registerBase)
+    for loop in nest {
+      let start = loop.range.lowerBound
+      fetchBase += start * stream.main.stride(loop.axis)
+      resultBase += loop.isReduced ? 0 : start * stream.result.stride(loop.axis)
+      registerBase += start / loop.step * (stream.registerStrides[loop.axis] ?? 0)
+    }
+    body.fetch.base = Int32(fetchBase)
+    body.fetch.element = stream.main.operand.type.element
+    body.fetch.packetElements = UInt8(stream.packetElements)
+    body.fetch.zeroPoint = Int16(stream.zeroPoint)
+    body.fetch.table = stream.table.map(UInt8.init)
+    body.fetch.outside = stream.outside
+    body.accumulate = stream.accumulate
+    body.accumulate.registerBase = Int32(registerBase)
+    if stream.flits == 1, stream.accumulate.kind != .contract, stream.flitAxis == nil {
+      body.fetch.isBroadcast = false
+    }
+
+    let loops = nest.filter { $0.size > 1 || $0.isValidity }
+    if let index = loops.firstIndex(where: { $0.isValidity }) {
+      body.fetch.validLoop = UInt8(index)
+      body.fetch.validCount = UInt32(loops[index].range.count)
+    }
+    for (map, extent) in zip(stream.mainMaps, stream.main.operand.type.shape)
+    where stream.geometry.leavesBounds(map, extent: extent) {
+      body.fetch.bounds.append(bound(map, extent, stream, nest, loops))
+    }
+    guard body.fetch.bounds.count <= 2 else { throw .doesNotFit("more than two bounded coordinates") }
+
+    body.loops = loops.map { loop in
+      var entry = TensorInstruction.Loop()
+      entry.size = UInt32(loop.size)
+      entry.kind = loop.kind
+      entry.isReduced = loop.isReduced
+      entry.fetchStride = loop.kind == .time ? Int32(loop.step * stream.main.stride(loop.axis)) : 0
+      entry.registerStride = Int32(stream.registerStrides[loop.axis] ?? 0)
+      if !loop.isReduced { entry.commitStride = Int32(loop.step * stream.result.stride(loop.axis)) }
+      return entry
+    }
+    let isIdentity = stream.program.isIdentity
+    body.vector.program = isIdentity ? nil : run.pool(stream.program)
+    for source in stream.sources {
+      body.vector.operands.append(operand(source, nest, loops, stream, &body, &accesses, slices))
+    }
+
+    var commit = TensorInstruction.Commit()
+    commit.base = Int32(resultBase)
+    commit.element = stream.resultElement
+    commit.elements = UInt8(stream.resultElements)
+    commit.flitStride = stream.flits > 1 ? Int32(8 * stream.resultElement.size) : 0
+    body.sink = .commit(commit)
+    accesses.append(.write(.sram, stream.result.bytes, slices: slices))
+    if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
+    if let tables = stream.tables { accesses.append(.read(.tables, tables)) }
+    return run.append(.tensor(body), .main, accesses)
+  }
+
+  private func bound(
+    _ map: AffineMap, _ extent: Int, _ stream: Stream, _ nest: [NestLoop], _ loops: [NestLoop]
+  ) -> TensorInstruction.Bound {
+    var bound = TensorInstruction.Bound()
+    var origin = stream.geometry.origin(map)
+    for loop in nest { origin += loop.range.lowerBound * map.coefficient(of: loop.axis) }
+    bound.origin = Int32(origin)
+    bound.coefficients = loops.map {
+      $0.kind == .time ? Int32($0.step * map.coefficient(of: $0.axis)) : 0
+    }
+    if let axis = stream.packetAxis { bound.elementCoefficient = Int32(map.coefficient(of: axis)) }
+    for term in map.terms {
+      guard let part = stream.geometry.parts[term.axis] else { continue }
+      bound.divisor = UInt16(part.sliceStride)
+      bound.modulus = UInt16(part.count)
+      bound.step = Int32(term.coefficient * part.block)
+    }
+    bound.high = Int32(extent)
+    return bound
+  }
+
+  private func operand(
+    _ source: VectorSource, _ nest: [NestLoop], _ loops: [NestLoop], _ stream: Stream,
+    _ body: inout TensorInstruction, _ accesses: inout [Access], _ slices: Range<Int>
+  ) -> TensorInstruction.VectorOperand {
+    switch source.place {
+    case .registers(let base, let words, let strides):
+      accesses.append(.read(.vectorRegisters, words))
+      var first = base
+      for loop in nest where !loop.isReduced { first += loop.range.lowerBound * (strides[loop.axis] ?? 0) }
+      for (index, loop) in loops.enumerated() {
+        let stride = loop.isReduced ? 0 : loop.step * (strides[loop.axis] ?? 0)
+        body.loops[index].vectorStrides.append(Int32(stride))
+      }
+      var operand = TensorInstruction.VectorOperand(.registers(base: Int32(first)))
+      operand.isBroadcast = source.isBroadcast
+      operand.flitStride = stream.flits > 1 && !source.isBroadcast ? 8 : 0
+      return operand
+    case .second(let tile):
+      accesses.append(.read(.sram, tile.bytes, slices: slices))
+      var first = tile.base
+      for loop in nest where !loop.isReduced { first += loop.range.lowerBound * tile.stride(loop.axis) }
+      for (index, loop) in loops.enumerated() {
+        body.loops[index].secondStride = loop.isReduced ? 0 : Int32(loop.step * tile.stride(loop.axis))
+      }
+      var second = TensorInstruction.Second()
+      second.base = Int32(first)
+      second.element = tile.operand.type.element
+      var operand = TensorInstruction.VectorOperand(.second(second))
+      operand.isBroadcast = source.isBroadcast
+      operand.flitStride = stream.flits > 1 && !source.isBroadcast ? Int32(8 * second.element.size) : 0
+      return operand
+    }
+  }
+}
