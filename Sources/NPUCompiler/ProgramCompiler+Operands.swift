@@ -21,33 +21,11 @@ extension Program {
       case .operand(let index):
         moved.append(operand(&target, index))
         continue
-      case .integer, .float: step = steps[id]
-      case .unary(let op, let a): step = .unary(op, moved[a])
-      case .binary(let op, let a, let b): step = .binary(op, moved[a], moved[b])
-      case .fma(let a, let b, let c): step = .fma(moved[a], moved[b], moved[c])
-      case .select(let a, let b, let c): step = .select(moved[a], moved[b], moved[c])
-      case .convert(let type, let a): step = .convert(type, moved[a])
-      case .requant(let a, let m, let s, let zeroPoint, let low, let high):
-        step = .requant(
-          moved[a], multiplier: moved[m], shift: moved[s], zeroPoint: zeroPoint, low: low, high: high)
-      case .quantize(let a, let scale, let zeroPoint, let low, let high):
-        step = .quantize(moved[a], scale: moved[scale], zeroPoint: zeroPoint, low: low, high: high)
-      case .dequantize(let a, let scale, let zeroPoint):
-        step = .dequantize(moved[a], scale: moved[scale], zeroPoint: zeroPoint)
-      case .table(let index, let a): step = .table(table(index), moved[a])
+      default: step = steps[id].mapping(registers: { moved[$0] }, table: table)
       }
       moved.append(target.append(step))
     }
     return moved[result]
-  }
-
-  /// The operands that it reads, ascending.
-  var operandIndices: [Int] {
-    let all = steps.ids.compactMap { id -> Int? in
-      guard case .operand(let index) = steps[id] else { return nil }
-      return index
-    }
-    return Set(all).sorted()
   }
 }
 
@@ -55,7 +33,7 @@ extension ProgramCompiler {
   /// The program of the vector engine, and the operands that it reads besides the stream, in the order of its
   /// `operand` steps. The streamed operand of a map becomes its input; pre-programs are put in place.
   func vectorProgram(of kernel: Kernel, streamed: Int?) -> (program: Program, operands: [Int]) {
-    let read = kernel.post.operandIndices.filter { $0 != streamed }
+    let read = kernel.post.operandsRead.filter { $0 != streamed }
     let program = Program { program in
       var loaded: [Int: Register] = [:]
       return kernel.post.inline(into: &program, input: nil) { target, index in

@@ -59,13 +59,16 @@ extension ProgramCompiler {
       streamed = 0
       accumulate.kind = reduction.accumulation
       let count = kernel.reductionAxes.reduce(1) { $0 * kernel.axes[$1].extent }
-      accumulate.hasSixteenPartials = reduction == .sum && count > 64 && kernel.reducesFloats
+      accumulate.hasSixteenPartials = reduction == .sum && count > 64 && kernel.inputKind == .float
     } else {
       streamed = streamedOperand(of: kernel, flitAxis: flitAxis)
     }
     let operand = kernel.operands[streamed]
     let dimension = flitAxis.flatMap(operand.dimension(of:))
     let isPacked = dimension != nil
+    guard isPacked || flitAxis.map({ !operand.depends(on: $0) }) ?? true else {
+      throw .doesNotFit("operand \(streamed) has gaps along the flit axis")
+    }
     let main = try tile(streamed, of: node, geometry, contiguous: dimension)
     let (program, indices) = vectorProgram(of: kernel, streamed: kernel.form == .map ? streamed : nil)
     let sources = try vectorSources(indices, of: node, geometry, flitAxis: flitAxis)
@@ -79,7 +82,7 @@ extension ProgramCompiler {
     stream.packetElements = isPacked ? 8 : 1
     stream.isBroadcast = !isPacked && flitAxis != nil
     stream.resultElements = flitAxis == nil ? 1 : 8
-    try adapt(operand, &stream, isReduction: kernel.form != .map)
+    try adapt(operand, kernel.tables, &stream, isReduction: kernel.form != .map)
     try placeTables(kernel, &stream)
 
     var nest: [NestLoop] = []
@@ -110,7 +113,9 @@ extension ProgramCompiler {
   }
 
   /// Sets the fetch adapter for an operand: zero point, table, and what stands outside the bounds.
-  private mutating func adapt(_ operand: Operand, _ stream: inout Stream, isReduction: Bool) throws(Failure) {
+  private mutating func adapt(
+    _ operand: Operand, _ tables: [Table], _ stream: inout Stream, isReduction: Bool
+  ) throws(Failure) {
     let isInside = zip(operand.maps, operand.type.shape).allSatisfy {
       !stream.geometry.leavesBounds($0.0, extent: $0.1)
     }
@@ -122,11 +127,11 @@ extension ProgramCompiler {
       if let zeroPoint = operand.pre.subtractedInteger, (-256...255).contains(zeroPoint) {
         stream.zeroPoint = Int(zeroPoint)
         if case .i32(let value) = fill { fill = .i32(value &- zeroPoint) }
-      } else if let table = operand.pre.tabulated(over: operand.type.element) {
-        try loadTable(table, slot: stream.tables?.upperBound ?? 0, slices: stream.geometry.sliceCount)
+      } else if let table = operand.pre.tabulated(over: operand.type.element, tables) {
+        try loadTable(table, slot: 0, slices: stream.geometry.sliceCount)
         stream.table = 0
-        stream.tables = 0..<1
-        if let value = fill { fill = try? operand.pre.value(at: value) }
+        stream.tableSlots = 1
+        if let value = fill { fill = operand.pre.value(at: value, tables) }
       } else {
         throw .doesNotFit("the pre-program of operand 0 has no table")
       }
@@ -138,20 +143,17 @@ extension ProgramCompiler {
     }
   }
 
-  /// Loads the tables of a kernel's programs behind those that the adapter uses.
-  func slotOffset(_ stream: Stream) -> Int { stream.tables?.upperBound ?? 0 }
-
+  /// Loads the tables of a kernel's program behind those that the adapter uses.
   mutating func placeTables(_ kernel: Kernel, _ stream: inout Stream) throws(Failure) {
-    guard !kernel.tables.isEmpty else { return }
-    let first = slotOffset(stream)
+    guard stream.program.steps.ids.contains(where: { stream.program.steps[$0].isTable }) else { return }
+    let first = stream.tableSlots
     for (index, table) in kernel.tables.enumerated() {
       guard table.low == -128, table.entries.count == 256 else {
         throw .doesNotFit("a table of \(table.entries.count) entries")
       }
       try loadTable(table, slot: first + index, slices: stream.geometry.sliceCount)
     }
-    let last = first + kernel.tables.count
-    stream.tables = 0..<(256 * last)
+    stream.tableSlots = first + kernel.tables.count
     let program = stream.program
     stream.program = Program { target in
       program.inline(into: &target, input: nil, operand: { $0.append(.operand($1)) }, table: { first + $0 })

@@ -12,8 +12,10 @@ struct NestLoop {
   var step = 1
   var kind = TensorInstruction.Loop.Kind.time
   var isReduced = false
-  /// Stays in the nest though it may have one iteration: valid elements are counted along it.
+  /// Valid elements are counted along it.
   var isValidity = false
+  /// Stays in the nest though it has one iteration.
+  var isKept = false
 
   var size: Int { (range.count + step - 1) / step }
 }
@@ -40,6 +42,8 @@ struct Stream {
   /// The axis along which the elements of a packet lie, and how many.
   var packetAxis: AxisID?
   var packetElements = 1
+  /// The packet is one element, repeated over a flit.
+  var isBroadcast = false
   var zeroPoint = 0
   var table: Int?
   var outside: UInt32?
@@ -56,14 +60,15 @@ struct Stream {
   /// Units of the register file from index to index (of a loop, not of an axis), and the units in use.
   var registerStrides: [AxisID: Int] = [:]
   var registerUnits: Range<Int>?
-  var tables: Range<Int>?
+  /// Table slots in use, from 0 on.
+  var tableSlots = 0
 }
 
 extension ProgramCompiler {
   /// Emits the instructions of a nest: one, or as many as it takes to keep it at eight loops.
   @discardableResult
   mutating func emit(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) -> Wait {
-    let loops = nest.filter { $0.size > 1 || $0.isValidity }
+    let loops = nest.filter { $0.size > 1 || $0.isValidity || $0.isKept }
     guard loops.count > 8 else { return try instruction(stream, nest) }
     // Retained loops outside all reduced ones come apart without a change of meaning.
     guard let index = nest.firstIndex(where: { $0.size > 1 && !$0.isValidity }), !nest[index].isReduced,
@@ -105,11 +110,9 @@ extension ProgramCompiler {
     body.fetch.outside = stream.outside
     body.accumulate = stream.accumulate
     body.accumulate.registerBase = Int32(registerBase)
-    if stream.flits == 1, stream.accumulate.kind != .contract, stream.flitAxis == nil {
-      body.fetch.isBroadcast = false
-    }
+    body.fetch.isBroadcast = stream.isBroadcast
 
-    let loops = nest.filter { $0.size > 1 || $0.isValidity }
+    let loops = nest.filter { $0.size > 1 || $0.isValidity || $0.isKept }
     if let index = loops.firstIndex(where: { $0.isValidity }) {
       body.fetch.validLoop = UInt8(index)
       body.fetch.validCount = UInt32(loops[index].range.count)
@@ -144,7 +147,7 @@ extension ProgramCompiler {
     body.sink = .commit(commit)
     accesses.append(.write(.sram, stream.result.bytes, slices: slices))
     if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
-    if let tables = stream.tables { accesses.append(.read(.tables, tables)) }
+    if stream.tableSlots > 0 { accesses.append(.read(.tables, 0..<(256 * stream.tableSlots))) }
     return run.append(.tensor(body), .main, accesses)
   }
 

@@ -1,0 +1,104 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// A contraction as the tensor unit sees it: one operand streams, the other stands in the register file.
+struct Contraction {
+  let kernel: Kernel
+  let streamed: Int
+  let stationary: Int
+  /// Parallel axes of both operands, of the streamed one (or neither), and of the stationary one.
+  var batch: [AxisID] = []
+  var rows: [AxisID] = []
+  var columns: [AxisID] = []
+  let sums: [AxisID]
+  /// The axis whose elements fill a packet: a summed one, or for `isDepthwise` a batch axis.
+  var packet: AxisID?
+  var packetElements = 1
+  /// The column axis that lies over the lanes; the last of `columns`.
+  var lane: AxisID?
+  /// A packet's elements stay apart: tree depth 0, one lane.
+  var isDepthwise = false
+
+  /// The axis along which the elements of a result's flit lie.
+  var flitAxis: AxisID? { isDepthwise ? packet : lane }
+  var lanes: Int { lane == nil ? 1 : 8 }
+
+  /// - Parameter isConstant: of operands 0 and 1.
+  /// - Returns: nil if the operands' programs or bounds are not those of the tensor unit.
+  init?(_ geometry: Geometry, isConstant: [Bool], _ machine: SliceMachine) {
+    kernel = geometry.kernel
+    let operands = kernel.operands
+    guard operands.count >= 2, kernel.axes(.split).isEmpty else { return nil }
+    for operand in operands.prefix(2) where !operand.pre.isIdentity && operand.pre.subtractedInteger == nil {
+      return nil
+    }
+    let moves = operands.prefix(2).map { $0.outside != .never }
+    guard !(moves[0] && moves[1]) else { return nil }
+    streamed = moves[1] || (isConstant[0] && !isConstant[1] && !moves[0]) ? 1 : 0
+    stationary = 1 - streamed
+    let (stream, fixed) = (operands[streamed], operands[stationary])
+    sums = kernel.reductionAxes
+    for axis in kernel.axes(.parallel) {
+      switch (stream.depends(on: axis), fixed.depends(on: axis)) {
+      case (true, true): batch.append(axis)
+      case (_, false): rows.append(axis)
+      case (false, true): columns.append(axis)
+      }
+    }
+    // A constant is packed at will; another operand needs the packet's elements side by side.
+    func packs(_ axis: AxisID) -> Bool {
+      stream.dimension(of: axis) != nil && (isConstant[stationary] || fixed.dimension(of: axis) != nil)
+    }
+    func longest(_ axes: [AxisID]) -> AxisID? {
+      axes.filter { packs($0) && geometry.ranges[$0].count > 1 }.max {
+        (geometry.ranges[$0].count, $1) < (geometry.ranges[$1].count, $0)
+      }
+    }
+    let widest = machine.packetBytes / stream.type.element.size
+    if columns.isEmpty, let axis = longest(batch) {
+      isDepthwise = true
+      packet = axis
+      packetElements = geometry.ranges[axis].count > 8 ? min(16, widest) : 8
+      batch.removeAll { $0 == axis }
+    } else if let axis = longest(sums) {
+      packet = axis
+      while packetElements < min(widest, geometry.ranges[axis].count) { packetElements *= 2 }
+    }
+    if let axis = columns.max(by: { (geometry.ranges[$0].count, $1) < (geometry.ranges[$1].count, $0) }) {
+      columns = columns.filter { $0 != axis } + [axis]
+      lane = axis
+    }
+  }
+
+  /// The register file: axes from the outermost, with the indices per unit. The unit of a point is the mixed
+  /// radix of its indices, then its lane.
+  func registerAxes() -> [(axis: AxisID, step: Int)] {
+    (batch + columns).map { ($0, $0 == lane ? 8 : 1) } + summed()
+      + (isDepthwise ? packet.map { [($0, packetElements)] } ?? [] : [])
+  }
+
+  /// The summed axes, as loops of packets.
+  func summed() -> [(axis: AxisID, step: Int)] {
+    sums.map { ($0, $0 == packet ? packetElements : 1) }
+  }
+}
+
+/// Boxes of a nest that hold at most `capacity` points each, as ranges per loop, in order.
+func boxes(_ sizes: [Int], capacity: Int) -> [[Range<Int>]] {
+  var pieces = sizes
+  var room = max(capacity, 1)
+  for index in sizes.indices.reversed() {
+    pieces[index] = min(sizes[index], room)
+    room = pieces[index] == sizes[index] ? room / max(sizes[index], 1) : 1
+    room = max(room, 1)
+  }
+  var result: [[Range<Int>]] = [[]]
+  for (size, piece) in zip(sizes, pieces) {
+    let ranges = stride(from: 0, to: size, by: piece).map { $0..<min($0 + piece, size) }
+    result = result.flatMap { box in ranges.map { box + [$0] } }
+  }
+  return result
+}
