@@ -1,0 +1,6 @@
+#include "furc_functions.h"
+#include "furc_program.h"
+
+#pragma STDC FP_CONTRACT OFF
+#define LEVEL(name) name##_portable
+#include "program_body.h"
