@@ -1,0 +1,16 @@
+import KernelIR
+import Support
+import Tensors
+
+/// a - b, with broadcasting.
+public struct Sub: BinaryFunction {
+  public static let schema = Schema("Sub", since: [1, 6, 7, 13, 14], operands: 2...2)
+  public static let fields: [AttributeField<Sub>] = []
+  static let step = Program.Binary.subtract
+
+  public init() {}
+
+  func apply(_ a: Float, _ b: Float) -> Float { Arithmetic.subtract(a, b) }
+  func apply(_ a: Double, _ b: Double) -> Double { a - b }
+  func apply(_ a: Int, _ b: Int) -> Int { a &- b }
+}

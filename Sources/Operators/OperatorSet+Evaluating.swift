@@ -1,0 +1,66 @@
+import GraphIR
+import KernelIR
+import Support
+import Tensors
+
+extension OperatorSet {
+  /// The values of a node's results from the stored values of its operands, nil for absent ones. A quantized
+  /// node (rule Q) means: dequantize the operands, evaluate in f32, quantize the results.
+  /// - Throws: as the operator's inference and evaluation, placed at the node.
+  public func evaluate(
+    _ node: NodeID, in graph: Graph, _ operands: [Tensor?]
+  ) throws(Diagnostic) -> [Tensor] {
+    do {
+      let instance = try instance(of: node, in: graph)
+      let isConversion = type(of: instance).schema.isConversion
+      var real: [Tensor?] = []
+      for (value, tensor) in zip(graph.operands(of: node), operands) {
+        guard let tensor, !isConversion, let quantization = graph.values[value].quantization else {
+          real.append(tensor)
+          continue
+        }
+        real.append(try quantization.dequantize(tensor))
+      }
+      // Inference is what evaluation may rely on, and run-time shapes have not passed it.
+      let inferred = try instance.infer(InferenceContext(real.map { $0.map { OperandType($0) } }))
+      for type in inferred { _ = try type.concrete?.byteCount() }
+      let computed = try instance.evaluate(real)
+      var stored: [Tensor] = []
+      for (value, tensor) in zip(graph.results(of: node), computed) {
+        guard !isConversion, let quantization = graph.values[value].quantization else {
+          stored.append(tensor)
+          continue
+        }
+        stored.append(try quantization.quantize(tensor, to: graph.values[value].type.element))
+      }
+      return stored
+    } catch { throw error.located(at: graph.location(of: node)) }
+  }
+
+  /// Every value of a graph, by evaluating its nodes in order.
+  /// - Parameter inputs: one tensor per input, by its position among `graph.inputs`.
+  public func evaluate(
+    _ graph: Graph, _ inputs: [Tensor]
+  ) throws(Diagnostic) -> SideTable<ValueID, Tensor?> {
+    var values = SideTable<ValueID, Tensor?>(default: nil)
+    guard inputs.count == graph.inputs.count else {
+      throw Diagnostic(
+        .invalidOperand, "\(inputs.count) inputs are given, the graph has \(graph.inputs.count)")
+    }
+    for (id, tensor) in zip(graph.inputs, inputs) {
+      guard graph.values[id].type.agrees(with: ValueType(tensor.type)) else {
+        throw Diagnostic(
+          .invalidOperand,
+          "input '\(graph.values[id].name)' is \(graph.values[id].type), given is \(tensor.type)")
+      }
+      values[id] = tensor
+    }
+    for id in graph.constants { values[id] = graph.values[id].constant }
+    for node in graph.order {
+      let operands = graph.operands(of: node).map { $0.isNone ? nil : values[$0] }
+      let results = try evaluate(node, in: graph, operands)
+      for (id, tensor) in zip(graph.results(of: node), results) { values[id] = tensor }
+    }
+    return values
+  }
+}
