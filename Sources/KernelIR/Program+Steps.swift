@@ -71,6 +71,11 @@ extension Program {
     return renamed[program.result]
   }
 
+  /// The same program over other tables.
+  func mappingTables(_ table: (Int) -> Int) -> Program {
+    Program(steps: steps.ids.map { steps[$0].mapping(registers: { $0 }, table: table) }, result: result)
+  }
+
   /// The program without the steps that its result does not depend on.
   public var withoutDeadSteps: Program {
     var isLive = SideTable<Register, Bool>(default: false)

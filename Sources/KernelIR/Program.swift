@@ -87,7 +87,7 @@ public struct Program: Hashable, Sendable {
     case shiftRight
   }
 
-  public private(set) var steps = EntityMap<Register, Step>()
+  public internal(set) var steps = EntityMap<Register, Step>()
   public var result = Register.none
 
   /// A program of the steps that `build` appends; it returns the register that is the result.

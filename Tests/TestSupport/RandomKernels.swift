@@ -169,7 +169,9 @@ struct KernelGenerator {
       return .i32(
         Int32.random(in: max(range.lowerBound, -65536)...min(range.upperBound, 65536), using: &random))
     }
-    if chance(3) { return .f32(pick([0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -3e38, 448, 65504])) }
+    if chance(3) {
+      return .f32(pick([0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -3e38, 448, 65504]))
+    }
     return .f32(Float.random(in: -4...4, using: &random))
   }
 }

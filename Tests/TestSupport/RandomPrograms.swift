@@ -40,6 +40,14 @@ extension KernelGenerator {
     } else {
       value = try operand(&program, pick([.integer, .float]), axes)
     }
+    try finish(&program, value, axes: axes, steps: steps)
+  }
+
+  /// Random steps from a value on to the kind of the kernel's element.
+  mutating func finish(
+    _ program: inout Program, _ start: Value, axes: [AxisID], steps: Int
+  ) throws {
+    var value = start
     for _ in 0..<steps { value = try step(&program, value, axes) }
     let wanted = Program.Kind(kernel.element)
     if value.kind != wanted {
