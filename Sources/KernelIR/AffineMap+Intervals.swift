@@ -2,10 +2,11 @@ import Support
 
 extension AffineMap {
   /// The smallest interval of the coordinates that the map gives as each axis runs over its range; nil if
-  /// any range is empty.
+  /// the range of one of its axes is empty. Other axes do not count: what depends on parallel axes alone is
+  /// read even where there is nothing to reduce.
   /// - Precondition: `ranges` has one range per axis of a verified kernel, within the axis.
   public func interval(over ranges: [Range<Int>]) -> ClosedRange<Int>? {
-    if ranges.contains(where: \.isEmpty) { return nil }
+    if terms.contains(where: { ranges[$0.axis.index].isEmpty }) { return nil }
     var low = offset
     var high = offset
     for term in terms {
