@@ -47,6 +47,8 @@ struct NodeMessage {
   var attributes: [AttributeMessage] = []
   /// The position in the file's list of nodes of its graph.
   var index = 0
+  /// The opset version that its function states, where it comes from one.
+  var version: Int64?
 }
 
 struct AttributeMessage {

@@ -1,0 +1,104 @@
+import GraphIR
+import Operators
+import Support
+import Tensors
+
+extension NodeMessage {
+  var location: Diagnostic.Location { .node(index: index, op: op, name: name) }
+}
+
+extension GraphImporter {
+  /// Adds a node in its newest form to the graph.
+  /// - Returns: false if what is wrong was reported.
+  func emit(_ pending: PendingNode) throws(Diagnostic) -> Bool {
+    var operands = pending.operands
+    while operands.last?.isNone == true { operands.removeLast() }
+    var regions: [Graph] = []
+    // What regions take from around them follows the operands, so all of those must have a place.
+    while pending.op == "Loop", operands.count < 2 { operands.append(.none) }
+    let own = operands
+    for message in pending.regions {
+      let region = GraphImporter(context, name: message.name, parent: self)
+      guard let graph = region.graph(message, inputTypes: try pending.regionInputs(own, self)) else {
+        return false
+      }
+      regions.append(graph)
+      operands += region.captures
+    }
+    let node = Node(
+      pending.op, domain: pending.domain, name: pending.name, pending.attributes, regions: regions,
+      sources: [pending.index])
+    add(node, operands, outputs: pending.outputs, types: try infer(node, operands, pending.outputs.count))
+    return true
+  }
+
+  /// A node that an upgrade needs before the one that it upgrades.
+  func helper(
+    _ op: String, _ operands: [ValueID], _ attributes: [Attribute] = [], for pending: PendingNode
+  ) throws(Diagnostic) -> ValueID {
+    let node = Node(op, name: pending.name, attributes, sources: [pending.index])
+    return builder.node(node, operands, results: try infer(node, operands, 1).map { Value($0) })[0]
+  }
+
+  private func add(_ node: Node, _ operands: [ValueID], outputs: [String], types: [ValueType]) {
+    let results = zip(outputs, types).map { Value(name: $0, refined($1, name: $0)) }
+    for (output, id) in zip(outputs, builder.node(node, operands, results: results)) { define(output, id) }
+  }
+
+  /// What inference leaves unknown is taken from what the model states.
+  private func refined(_ type: ValueType, name: String) -> ValueType {
+    guard type.shape.contains(.unknown), let message = stated[name],
+      let stated = try? context.type(message, of: name), stated.rank == type.rank
+    else { return type }
+    return ValueType(type.element, zip(type.shape, stated.shape).map { $0 == .unknown ? $1 : $0 })
+  }
+}
+
+extension PendingNode {
+  /// In the order that operators expect.
+  var regions: [GraphMessage] {
+    let order = ["then_branch": 0, "else_branch": 1]
+    return graphs.sorted { order[$0.name] ?? 2 < order[$1.name] ?? 2 }.map(\.graph)
+  }
+
+  /// The types of a region's inputs as far as the operands tell, for regions that do not state them.
+  func regionInputs(_ operands: [ValueID], _ importer: GraphImporter) throws(Diagnostic) -> [ValueType] {
+    func types(_ operands: ArraySlice<ValueID>) throws(Diagnostic) -> [ValueType] {
+      guard !operands.contains(.none) else {
+        throw Diagnostic(.invalidOperand, "an operand that the region needs is missing")
+      }
+      return operands.map(importer.type)
+    }
+    switch op {
+    case "Loop":
+      // Carried values may change their extents.
+      let carried = try types(operands.dropFirst(2)).map { type in
+        ValueType(type.element, type.shape.map { _ in .unknown })
+      }
+      return [ValueType(.i64, []), ValueType(.bool, [])] + carried
+    case "Scan":
+      var count = 0
+      var axes: [Int64] = []
+      for attribute in attributes {
+        if attribute.name == "num_scan_inputs", case .int(let value) = attribute.value {
+          count = Int(clamping: value)
+        }
+        if attribute.name == "scan_input_axes", case .ints(let values) = attribute.value { axes = values }
+      }
+      guard (0...operands.count).contains(count) else {
+        throw Diagnostic(.invalidAttribute, "Scan has \(operands.count) operands, \(count) of them to scan")
+      }
+      let all = try types(operands[...])
+      let scanned = try all.suffix(count).enumerated().map { (index, type) throws(Diagnostic) in
+        let axis = index < axes.count ? axes[index] : 0
+        let place = Int(clamping: axis < 0 ? axis + Int64(type.rank) : axis)
+        guard type.shape.indices.contains(place) else {
+          throw Diagnostic(.invalidAttribute, "axis \(axis) is none of \(type)")
+        }
+        return ValueType(type.element, Array(type.shape[..<place] + type.shape[(place + 1)...]))
+      }
+      return all.dropLast(count) + scanned
+    default: return []
+    }
+  }
+}
