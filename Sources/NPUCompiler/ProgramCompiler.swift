@@ -161,7 +161,8 @@ struct ProgramCompiler {
       var (firstSlice, lastSlice) = (low / window, low / window)
       var (first, end) = (low % window, low % window + Int(descriptor.runBytes))
       for loop in strides {
-        let slices = Int((Double(loop.stride) / Double(window)).rounded())
+        let half = loop.stride + window / 2
+        let slices = half >= 0 ? half / window : -((window - 1 - half) / window)
         let within = loop.stride - slices * window
         firstSlice += min(slices * (loop.size - 1), 0)
         lastSlice += max(slices * (loop.size - 1), 0)
