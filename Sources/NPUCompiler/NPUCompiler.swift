@@ -27,6 +27,7 @@ public enum NPUCompiler {
   public static func compile(
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> NPUProgram {
+    let graph = graph.legalised()
     let streamed = try attempt(graph, machine, residentBytes: 0, options)
     guard options.weights != .streamed, streamed.residentDemand > 0 else { return streamed.program() }
     // With less room left the mappings may change, and with them what the constants take.

@@ -6,9 +6,28 @@ import Tensors
 extension NPUCompiler {
   /// Why the target cannot run a kernel wherever it is placed, in half a sentence, or nil.
   public static func refusal(of node: KernelNode, in graph: KernelGraph, on machine: SliceMachine) -> String? {
+    // As the compiler will see it: the node alone, with its operands as they are.
+    var alone = KernelGraph(name: "")
+    let operands = node.operands.map { operand in
+      let buffer = graph.buffers[operand]
+      return buffer.constant.map { alone.constant($0) } ?? alone.input(buffer.name, buffer.type)
+    }
+    guard let kernel = node.kernel else {
+      return graph.buffers[node.result].type.element.fitsRegister ? nil : "an element type that fits no register"
+    }
+    alone.outputs = [alone.kernel(kernel, operands)]
+    let legal = alone.legalised()
+    for id in legal.nodes.ids {
+      if let reason = obstacle(legal.nodes[id], in: legal, on: machine) { return reason }
+    }
+    return nil
+  }
+
+  private static func obstacle(_ node: KernelNode, in graph: KernelGraph, on machine: SliceMachine) -> String? {
     let types = node.operands.map { graph.buffers[$0].type } + [graph.buffers[node.result].type]
     if let type = types.first(where: { !$0.element.fitsRegister }) { return "\(type.element.rawValue) fits no register" }
     guard let kernel = node.kernel else { return nil }
+    if case .scatter = kernel.form { return nil }
     guard kernel.axes.ids.allSatisfy({ kernel.axes[$0].extent > 0 || kernel.axes[$0].role == .parallel }) else {
       return "a reduction over nothing"
     }

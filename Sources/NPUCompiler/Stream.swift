@@ -133,8 +133,13 @@ extension ProgramCompiler {
       if !loop.isReduced { entry.commitStride = Int32(loop.step * stream.result.stride(loop.axis)) }
       return entry
     }
-    let isIdentity = stream.program.isIdentity
-    body.vector.program = isIdentity ? nil : run.pool(stream.program)
+    if stream.accumulate.finish == .keep {
+      // The sums stay: nothing comes to the vector program and the commit.
+      for index in body.loops.indices { body.loops[index].commitStride = 0 }
+      if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
+      return run.append(.tensor(body), .main, accesses)
+    }
+    body.vector.program = stream.program.isIdentity ? nil : run.pool(stream.program)
     for source in stream.sources {
       body.vector.operands.append(operand(source, nest, loops, stream, &body, &accesses, slices))
     }

@@ -1,0 +1,168 @@
+import KernelIR
+import Support
+import Tensors
+
+extension KernelGraph {
+  /// The same results from kernels that the slice machine can express one by one: operands that the fetch cannot
+  /// bound are padded by copies, pre-programs that the adapter cannot tabulate become maps, tables get 256 entries.
+  func legalised() -> KernelGraph {
+    var legaliser = Legaliser(self)
+    return legaliser.run()
+  }
+}
+
+private struct Legaliser {
+  private let old: KernelGraph
+  private var new: KernelGraph
+  private var ids: SideTable<BufferID, BufferID>
+
+  init(_ graph: KernelGraph) {
+    old = graph
+    new = KernelGraph(name: graph.name)
+    ids = SideTable(default: .none)
+  }
+
+  mutating func run() -> KernelGraph {
+    for id in old.buffers.ids {
+      let buffer = old.buffers[id]
+      if buffer.definition != .result { ids[id] = new.buffers.append(buffer) }
+    }
+    for id in old.nodes.ids {
+      let node = old.nodes[id]
+      let name = old.buffers[node.result].name
+      var operands = node.operands.map { ids[$0] }
+      guard var kernel = node.kernel else {
+        ids[node.result] = new.view(
+          operands[0], old.buffers[node.result].type.shape, node: node.name, sources: node.sources, name: name)
+        continue
+      }
+      kernel.widenTables()
+      if !kernel.isCopy { adapt(&kernel, &operands, node) }
+      ids[node.result] = new.kernel(kernel, operands, node: node.name, sources: node.sources, name: name)
+    }
+    new.outputs = old.outputs.map { ids[$0] }
+    return new
+  }
+
+  private mutating func adapt(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
+    if case .reduce = kernel.form { liftPreProgram(&kernel, &operands, node) }
+    for index in kernel.operands.indices {
+      let operand = kernel.operands[index]
+      let geometry = Geometry(kernel)
+      let leaving = zip(operand.maps, operand.type.shape).count { geometry.leavesBounds($0, extent: $1) }
+      guard leaving > 0, let fill = kernel.padding(of: index, leaving: leaving) else { continue }
+      operands[index] = pad(&kernel, index, operands[index], fill, node)
+    }
+  }
+
+  /// A pre-program of a reduction that is neither a zero point nor a table becomes a map before it.
+  private mutating func liftPreProgram(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
+    let operand = kernel.operands[0]
+    guard !operand.pre.isIdentity, operand.pre.subtractedInteger == nil,
+      operand.pre.tabulated(over: operand.type.element, kernel.tables) == nil,
+      let kind = try? kernel.valueKind(of: operand)
+    else { return }
+    var map = Kernel(.map, kind == .float ? .f32 : .i32)
+    let axes = operand.type.shape.enumerated().map { map.axis("d\($0)", $1) }
+    map.operands = [Operand(operand.type, axes.map { .axis($0) })]
+    map.tables = kernel.tables
+    map.post = Program { program in
+      let value = program.append(.operand(0))
+      return operand.pre.inline(into: &program, input: value, operand: { $0.append(.operand($1)) })
+    }
+    operands[0] = new.kernel(map, [operands[0]], node: node.name, sources: node.sources)
+    kernel.operands[0].type = map.result
+    kernel.operands[0].pre = .identity
+    if case .fill(let bits) = operand.outside {
+      let stored: Scalar =
+        operand.type.element.isFloat ? .f32(Float(bitPattern: bits)) : .i32(Int32(bitPattern: bits))
+      switch operand.pre.value(at: stored, kernel.tables) {
+      case .i32(let value): kernel.operands[0].outside = .fill(UInt32(bitPattern: value))
+      case .f32(let value): kernel.operands[0].outside = .fill(value.bitPattern)
+      case nil: break
+      }
+    }
+  }
+
+  /// Copies an operand into a larger tensor that has `fill` all around.
+  private mutating func pad(
+    _ kernel: inout Kernel, _ index: Int, _ buffer: BufferID, _ fill: UInt32, _ node: KernelNode
+  ) -> BufferID {
+    var operand = kernel.operands[index]
+    var copy = Kernel(.move, operand.type.element)
+    var maps: [AffineMap] = []
+    var box: [Range<Int>] = []
+    for (position, map) in operand.maps.enumerated() {
+      var (low, high) = (map.offset, map.offset)
+      for term in map.terms {
+        let reach = term.coefficient * (kernel.axes[term.axis].extent - 1)
+        low += min(reach, 0)
+        high += max(reach, 0)
+      }
+      let axis = copy.axis("d\(position)", high - low + 1)
+      maps.append(.axis(axis) + AffineMap(low))
+      box.append(0..<(high - low + 1))
+      operand.maps[position].offset -= low
+    }
+    copy.operands = [Operand(operand.type, maps, outside: .fill(fill), box: box)]
+    operand.type = copy.result
+    operand.outside = .never
+    kernel.operands[index] = operand
+    return new.kernel(copy, [buffer], node: node.name, sources: node.sources)
+  }
+}
+
+extension Kernel {
+  /// What must lie around an operand so that it can be read without bounds; nil if the fetch bounds it, or if nothing
+  /// would do.
+  fileprivate func padding(of index: Int, leaving: Int) -> UInt32? {
+    let operand = operands[index]
+    switch (form, operand.outside) {
+    case (_, .never): return nil
+    case (.contract, .fill(let bits)) where index < 2:
+      let isZero = !operand.type.element.isFloat && Int32(bitPattern: bits) == operand.pre.subtractedInteger ?? 0
+      return isZero && leaving <= 2 ? nil : bits
+    case (.contract, .skip):
+      guard leaving > 2, accumulation == .integer else { return nil }
+      return UInt32(bitPattern: operand.pre.subtractedInteger ?? 0)
+    case (.map, .fill(let bits)):
+      let others = operands.count { $0.outside != .never }
+      return leaving > 2 || others > 1 ? bits : nil
+    case (.reduce, .fill(let bits)): return index > 0 || leaving > 2 ? bits : nil
+    case (_, .fill(let bits)): return bits
+    case (.reduce(let reduction), .skip):
+      guard leaving > 2, operand.pre.isIdentity else { return nil }
+      return reduction.neutral(operand.type.element)
+    case (_, .skip): return nil
+    }
+  }
+
+  /// Extends tables to the 256 keys of a slot; keys beyond a table read its first or last entry already.
+  fileprivate mutating func widenTables() {
+    tables = tables.map { table in
+      let high = Int(table.low) + table.entries.count - 1
+      guard table.low >= -128, high <= 127, table.entries.count < 256 else { return table }
+      let entries = (-128...127).map { key in
+        table.entries[min(max(key, Int(table.low)), high) - Int(table.low)]
+      }
+      return Table(low: -128, isFloat: table.isFloat, entries: entries)
+    }
+  }
+}
+
+extension Kernel.Reduction {
+  /// A stored value that changes no result, if the type has one.
+  fileprivate func neutral(_ element: ElementType) -> UInt32? {
+    let isFloat = element == .f32
+    guard isFloat || element == .i8 || element == .i32 else { return nil }
+    switch self {
+    case .sum: return 0
+    case .product: return isFloat ? Float(1).bitPattern : 1
+    case .maximum:
+      return isFloat ? (-Float.infinity).bitPattern : UInt32(bitPattern: element.integerRange?.lowerBound ?? 0)
+    case .minimum:
+      return isFloat ? Float.infinity.bitPattern : UInt32(bitPattern: element.integerRange?.upperBound ?? 0)
+    case .argumentOfMaximum, .argumentOfMinimum: return nil
+    }
+  }
+}
