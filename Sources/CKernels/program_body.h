@@ -2,7 +2,6 @@
    functions. Every step is a loop over a block, which vectorises for that target. */
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef float block_f32 __attribute__((may_alias));
 typedef int32_t block_i32 __attribute__((may_alias));
@@ -121,7 +120,11 @@ static int run_steps(const furc_program *program, const joined_stream *sources, 
     const char *b = blocks + step->b * (int64_t)BLOCK_BYTES;
     const char *c = blocks + step->c * (int64_t)BLOCK_BYTES;
     switch (step->opcode) {
-      case FURC_OP_LOAD: load_elements(sources + step->immediate[0], position, count, result); break;
+      case FURC_OP_LOAD:
+        load_elements(sources + step->immediate[0], position, count, result);
+        /* The loops compute on what lies behind the last element, too. */
+        for (int64_t i = count; i < n; i++) ((block_i32 *)result)[i] = 0;
+        break;
       case FURC_OP_CONSTANT: {
         block_i32 *r = (block_i32 *)result;
         int32_t value = step->immediate[0];
@@ -243,16 +246,12 @@ static int run_blocks(const furc_program_job *job, char *blocks) {
 
 int LEVEL(furc_program_run)(const furc_program_job *job) {
   if (job->end <= job->begin) return FURC_PROGRAM_DONE;
-  size_t bytes = (size_t)job->program->block_count * BLOCK_BYTES;
   if (job->program->block_count <= STACK_BLOCKS) {
     _Alignas(64) char blocks[STACK_BLOCKS * BLOCK_BYTES];
-    /* Loops round up to 16 elements and may compute on what lies behind the last one. */
-    memset(blocks, 0, bytes);
     return run_blocks(job, blocks);
   }
-  char *blocks = aligned_alloc(64, bytes);
+  char *blocks = aligned_alloc(64, (size_t)job->program->block_count * BLOCK_BYTES);
   if (blocks == NULL) return FURC_PROGRAM_NO_MEMORY;
-  memset(blocks, 0, bytes);
   int status = run_blocks(job, blocks);
   free(blocks);
   return status;

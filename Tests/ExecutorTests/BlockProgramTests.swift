@@ -171,6 +171,22 @@ struct BlockProgramTests {
     }
   }
 
+  /// More registers alive than the stack of a run holds blocks for.
+  @Test func manyLiveRegisters() throws {
+    var random = SeededRandom(seed: 4)
+    let column = (0..<5000).map { _ in Self.bits(&random) }
+    let program = Program { program in
+      let x = program.append(.operand(0))
+      let scaled = (0..<80).map { factor in
+        let constant = program.append(constant: Float(factor))
+        return program.append(.multiply, x, constant)
+      }
+      return scaled.reversed().dropFirst().reduce(scaled[79]) { program.append(.fma($0, $1, $1)) }
+    }
+    try Self.compare(program, [column], [.f32], result: .f32, "80 registers")
+    try Self.compare(program, [Array(column[..<7])], [.f32], result: .f32, "80 registers of 7")
+  }
+
   @Test func requantConstantsOutOfRangeAreFound() throws {
     let program = Program { program in
       let r = (0..<3).map { program.append(.operand($0)) }
