@@ -1,1 +1,3 @@
-print("furc")
+import FurcCommands
+
+FurcTool.main()
