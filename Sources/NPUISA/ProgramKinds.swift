@@ -3,10 +3,7 @@ import Support
 import Tensors
 
 /// What a 32-bit word is: an i32 or the bits of an f32.
-public enum WordKind: UInt8, CaseIterable, Hashable, Sendable {
-  case integer
-  case float
-}
+public typealias WordKind = Program.Kind
 
 /// The kinds of a program's steps and operands. Words of vector registers and tables carry no kind, so it is
 /// inferred: from the input, the operands of the second stream and what the steps demand. A word that is only
@@ -74,7 +71,8 @@ private struct Solver {
     guard let kind else { return }
     let node = root(node)
     guard kinds[node] ?? kind == kind else {
-      throw Diagnostic(.invalidProgram, "\(what) must be \(kind) and is \(kinds[node] ?? kind)")
+      throw Diagnostic(
+        .invalidProgram, "\(what) must be \(kind.rawValue) and is \((kinds[node] ?? kind).rawValue)")
     }
     kinds[node] = kind
   }
@@ -89,7 +87,7 @@ private struct Solver {
   mutating func constrain(
     _ step: Program.Step, _ index: Int, operands: Int, input: Int
   ) throws(Diagnostic) {
-    for register in step.registers where register.index >= index {
+    for register in step.reads where register.index >= index {
       throw Diagnostic(.invalidProgram, "step \(index) reads \(register), which is no earlier step")
     }
     let what = "step \(index)"
@@ -177,20 +175,6 @@ private struct Solver {
     case .and, .or, .xor, .shiftLeft, .shiftRight:
       try fix(left, .integer, what)
       try fix(index, .integer, what)
-    }
-  }
-}
-
-extension Program.Step {
-  /// The registers that it reads, in order.
-  public var registers: [Register] {
-    switch self {
-    case .input, .operand, .integer, .float: []
-    case .unary(_, let value), .convert(_, let value), .table(_, let value): [value]
-    case .binary(_, let left, let right): [left, right]
-    case .fma(let a, let b, let c), .select(let a, let b, let c): [a, b, c]
-    case .requant(let sum, let multiplier, let shift, _, _, _): [sum, multiplier, shift]
-    case .quantize(let value, let scale, _, _, _), .dequantize(let value, let scale, _): [value, scale]
     }
   }
 }

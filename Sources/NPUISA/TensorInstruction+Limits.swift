@@ -9,10 +9,6 @@ extension Rules {
   ) {
     range("slice_count", tensor.sliceCount, 1, machine.slices)
     range("first_slice + slice_count", Int(tensor.firstSlice) + Int(tensor.sliceCount), 1, machine.slices)
-    range("number of loops", tensor.loops.count, 0, 8)
-    for loop in tensor.loops { range("size of a loop", loop.size, 1, 65536) }
-    // What follows divides by sizes and indexes loops.
-    guard found.isEmpty else { return }
     let shape = tensor.shape
     for (name, count) in [("nest", shape.nest), ("fetch", StreamShape.product(shape.fetches, shape.ring))] {
       require(count <= StreamShape.limit, "the \(name) has more than \(StreamShape.limit) packets")
@@ -102,14 +98,11 @@ extension Rules {
         fetch.element == .i8 || fetch.element == .u8,
         "fetch.element is \(fetch.element), keys of a table are i8 or u8")
     }
-    range("number of bounds", fetch.bounds.count, 0, 2)
     require(fetch.outside == nil || !fetch.bounds.isEmpty, "fetch.outside without a bound")
     for bound in fetch.bounds { check(bound, tensor) }
   }
 
   private mutating func check(_ bound: TensorInstruction.Bound, _ tensor: TensorInstruction) {
-    range("divisor of a bound", bound.divisor, 1, 65535)
-    range("modulus of a bound", bound.modulus, 1, 65535)
     require(bound.low <= bound.high, "a bound from \(bound.low) to \(bound.high) is empty")
     require(
       bound.coefficients.count == tensor.loops.count,
@@ -299,7 +292,7 @@ extension Rules {
     if tensor.vector.program == nil, let kind = tensor.streamKind {
       require(
         (kind == .float) == commit.element.isFloat,
-        "commit.element is \(commit.element), what arrives is \(kind)")
+        "commit.element is \(commit.element), what arrives is \(kind.rawValue)")
     }
     guard commit.transposeRows > 1 else { return }
     let rows = Int(commit.transposeRows)
