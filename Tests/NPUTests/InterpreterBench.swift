@@ -107,7 +107,7 @@ struct Bench {
 
 extension TensorInstruction.Loop {
   init(
-    _ kind: Kind = .time, _ size: Int, reduced: Bool = false, fetch: Int = 0, register: Int = 0,
+    _ size: Int, _ kind: Kind = .time, reduced: Bool = false, fetch: Int = 0, register: Int = 0,
     second: Int = 0, commit: Int = 0, vectors: [Int] = []
   ) {
     self.init()
