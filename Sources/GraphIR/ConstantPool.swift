@@ -12,6 +12,9 @@ public struct ConstantPool: Sendable {
 
   public mutating func insert(_ tensor: Tensor) { tensors[tensor.digest] = tensor }
 
+  /// In the order of their digests.
+  public var all: [Tensor] { tensors.sorted { $0.key < $1.key }.map(\.value) }
+
   /// The tensor of a digest, in lower-case hexadecimal.
   public subscript(digest: String) -> Tensor? { tensors[digest] }
 }
