@@ -1,0 +1,249 @@
+import CKernels
+import KernelIR
+import Support
+import Tensors
+
+/// Runs a graph of kernels on the CPU: kernels chosen and constants packed once, then any number of runs. Its
+/// results are those of `KernelGraph.evaluate`, byte for byte, whatever the number of threads and the CPU.
+public final class KernelExecutor: Sendable {
+  public struct Options: Hashable, Sendable {
+    /// At least 1.
+    public var threads: Int
+    /// The instructions that kernels use: one of `FURC_CPU_*`, at most the CPU's own.
+    public var level: Int
+
+    public init(threads: Int = Parallel.processorCount, level: Int? = nil) {
+      self.threads = max(threads, 1)
+      self.level = min(max(level ?? Int(furc_cpu_level()), 0), Int(furc_cpu_best_level()))
+    }
+  }
+
+  /// What becomes of a node.
+  private enum Step: Sendable {
+    case run(any KernelPlan)
+    /// The operand's memory under another shape.
+    case alias
+    /// The operand in row-major order first.
+    case relayout(any KernelPlan)
+  }
+
+  public let graph: KernelGraph
+  public let options: Options
+  /// How each node runs, in the order of the nodes.
+  public let choices: [KernelChoice]
+  private let steps: [Step]
+  /// Of every buffer.
+  private let layouts: [Layout]
+  /// Constants, aligned, by buffer.
+  private let constants: [AlignedTensor?]
+  private let lastUse: [Int]
+  private let context: RunContext
+
+  /// - Parameter graph: one that verifies.
+  /// - Throws: `sizeOverflow`, `invalidKernel`.
+  public init(_ graph: KernelGraph, _ options: Options = Options()) throws(Diagnostic) {
+    self.graph = graph
+    self.options = options
+    let context = RunContext(threads: options.threads, level: Int32(options.level))
+    self.context = context
+    var layouts: [Layout] = []
+    var constants: [AlignedTensor?] = []
+    for id in graph.buffers.ids {
+      layouts.append(.rowMajor(graph.buffers[id].type.shape))
+      constants.append(graph.buffers[id].constant.map(AlignedTensor.init))
+    }
+    var steps: [Step] = []
+    var choices: [KernelChoice] = []
+    var lastUse = [Int](repeating: -1, count: graph.buffers.count)
+    for (number, id) in graph.nodes.ids.enumerated() {
+      let node = graph.nodes[id]
+      for operand in node.operands { lastUse[operand.index] = number }
+      let operandLayouts = node.operands.map { layouts[$0.index] }
+      switch node.body {
+      case .kernel(let kernel):
+        let tensors = node.operands.map { graph.buffers[$0].constant }
+        let plan = try Self.plan(kernel, operandLayouts, tensors, context)
+        layouts[node.result.index] = plan.layout
+        steps.append(.run(plan))
+        choices.append(plan.choice)
+      case .view:
+        let from = graph.buffers[node.operands[0]].type
+        let to = graph.buffers[node.result].type
+        if let viewed = operandLayouts[0].viewed(from.shape, as: to.shape) {
+          layouts[node.result.index] = viewed
+          steps.append(.alias)
+          choices.append(KernelChoice("view", "the same memory"))
+        } else {
+          steps.append(.relayout(try Self.relayout(from, operandLayouts[0])))
+          choices.append(KernelChoice("view", "a copy in row-major order"))
+        }
+      }
+    }
+    self.layouts = layouts
+    self.constants = constants
+    self.steps = steps
+    self.choices = choices
+    self.lastUse = lastUse
+  }
+
+  private static func plan(
+    _ kernel: Kernel, _ layouts: [Layout], _ constants: [Tensor?], _ context: RunContext
+  ) throws(Diagnostic) -> any KernelPlan {
+    try kernel.verified()
+    guard kernel.elements > 0 else { return EmptyPlan(layout: .rowMajor(kernel.result.shape)) }
+    switch kernel.form {
+    case .map: return try MapPlan(kernel, layouts)
+    case .reduce(let rule): return try ReducePlan(kernel, rule, layouts)
+    case .move: return try MovePlan(kernel, layouts)
+    case .gather(let dimension): return try GatherPlan(kernel, dimension, layouts)
+    case .scatter(let dimension): return try ScatterPlan(kernel, dimension, layouts)
+    case .contract:
+      switch try ContractPlan.make(kernel, layouts, constants: constants, context) {
+      case .plan(let plan): return plan
+      case .refused(let reason): return try GenericContractPlan(kernel, layouts, reason: reason)
+      }
+    }
+  }
+
+  /// A copy in row-major order.
+  private static func relayout(_ type: TensorType, _ layout: Layout) throws(Diagnostic) -> any KernelPlan {
+    guard !type.shape.contains(0) else { return EmptyPlan(layout: .rowMajor(type.shape)) }
+    var move = Kernel(.move, type.element)
+    let maps = type.shape.enumerated().map { AffineMap.axis(move.axis("d\($0)", $1)) }
+    move.operands = [Operand(type, maps, box: move.ranges)]
+    return try MovePlan(move, [layout], result: .rowMajor(type.shape))
+  }
+
+  // MARK: running
+
+  /// The outputs, in their order.
+  /// - Parameter inputs: in the order of `graph.inputs`, each of its buffer's type.
+  /// - Throws: `invalidOperand` for inputs of other types; `indexOutOfRange`, `accumulatorOverflow`.
+  public func run(_ inputs: [Tensor]) throws(Diagnostic) -> [Tensor] {
+    try run(inputs, keeping: []).outputs
+  }
+
+  /// The outputs, and the contents of further buffers.
+  public func run(
+    _ inputs: [Tensor], keeping wanted: [BufferID]
+  ) throws(Diagnostic) -> (outputs: [Tensor], kept: [Tensor]) {
+    let ids = graph.inputs
+    guard inputs.map(\.type) == ids.map({ graph.buffers[$0].type }) else {
+      let allowed = ids.map { "'\(graph.buffers[$0].name)' \(graph.buffers[$0].type)" }
+      throw Diagnostic(
+        .invalidOperand, "inputs are \(inputs.map(\.type)), allowed is \(allowed.joined(separator: ", "))")
+    }
+    var memory = [BufferMemory?](repeating: nil, count: graph.buffers.count)
+    for (id, input) in zip(ids, inputs) { memory[id.index] = .tensor(AlignedTensor(input)) }
+    for (index, constant) in constants.enumerated() {
+      if let constant { memory[index] = .tensor(constant) }
+    }
+    var isKept = [Bool](repeating: false, count: graph.buffers.count)
+    for id in graph.outputs + wanted { isKept[id.index] = true }
+    let pool = MemoryPool()
+    for (number, id) in graph.nodes.ids.enumerated() {
+      let node = graph.nodes[id]
+      var arguments: [UnsafeRawPointer] = []
+      var owners: [BufferMemory] = []
+      for operand in node.operands {
+        guard let its = memory[operand.index] else {
+          throw Diagnostic(.invalidKernel, "K12: \(id) reads \(operand), which is not defined before it")
+        }
+        owners.append(its)
+        arguments.append(its.base)
+      }
+      switch steps[number] {
+      case .alias: memory[node.result.index] = owners[0]
+      case .run(let plan), .relayout(let plan):
+        let result = pool.take(try graph.buffers[node.result].type.byteCount().bytes)
+        do {
+          try plan.run(arguments, result.base, context)
+        } catch {
+          throw error.located(
+            at: .node(index: node.sources.first ?? number, op: plan.choice.name, name: node.name))
+        }
+        memory[node.result.index] = .result(result)
+      }
+      withExtendedLifetime(owners) {}
+      owners.removeAll()
+      for operand in node.operands + [node.result]
+      where lastUse[operand.index] <= number && !isKept[operand.index] {
+        if case .result(var result)? = memory[operand.index].take() { pool.give(&result) }
+      }
+    }
+    var outputs: [Tensor] = []
+    for id in graph.outputs { outputs.append(try tensor(id, memory[id.index])) }
+    var kept: [Tensor] = []
+    for id in wanted { kept.append(try tensor(id, memory[id.index])) }
+    return (outputs, kept)
+  }
+
+  private func tensor(_ id: BufferID, _ memory: BufferMemory?) throws(Diagnostic) -> Tensor {
+    let type = graph.buffers[id].type
+    switch memory {
+    case .tensor(let aligned)? where layouts[id.index].isRowMajor(type.shape):
+      // An input or constant, perhaps under another shape.
+      return try aligned.tensor.reshaped(type.shape)
+    case .result(let result)? where layouts[id.index].isRowMajor(type.shape):
+      let bytes = try type.byteCount().bytes
+      return try Tensor(type, Storage(result.base, count: bytes) { withExtendedLifetime(result) {} })
+    case let other?:
+      let plan = try Self.relayout(type, layouts[id.index])
+      let copy = AlignedMemory(try type.byteCount().bytes)
+      try plan.run([other.base], copy.base, context)
+      return try Tensor(type, Storage(copy.base, count: copy.count) { withExtendedLifetime(copy) {} })
+    case nil: throw Diagnostic(.invalidKernel, "K12: buffer \(id) is not defined by any kernel")
+    }
+  }
+}
+
+/// What holds a buffer's elements during a run.
+private enum BufferMemory {
+  case tensor(AlignedTensor)
+  case result(AlignedMemory)
+
+  var base: UnsafeRawPointer {
+    switch self {
+    case .tensor(let tensor): tensor.base
+    case .result(let memory): UnsafeRawPointer(memory.base)
+    }
+  }
+}
+
+/// A tensor whose elements kernels may read: copied where it is not aligned for its element type.
+struct AlignedTensor: Sendable {
+  let tensor: Tensor
+  private let copy: AlignedMemory?
+  nonisolated(unsafe) let base: UnsafeRawPointer
+
+  init(_ tensor: Tensor) {
+    self.tensor = tensor
+    let bytes = tensor.bytes
+    if let address = bytes.baseAddress, Int(bitPattern: address) % tensor.element.size == 0 {
+      copy = nil
+      base = address
+    } else {
+      let copy = AlignedMemory(bytes.count)
+      UnsafeMutableRawBufferPointer(start: copy.base, count: bytes.count).copyMemory(from: bytes)
+      self.copy = copy
+      base = UnsafeRawPointer(copy.base)
+    }
+  }
+}
+
+/// Memory of buffers that are no longer read, for the next ones.
+private final class MemoryPool {
+  private var free: [AlignedMemory] = []
+
+  /// The smallest piece that is large enough, but not four times as large.
+  func take(_ count: Int) -> AlignedMemory {
+    let fitting = free.indices.filter { free[$0].count >= count && free[$0].count / 4 <= count }
+    guard let best = fitting.min(by: { free[$0].count < free[$1].count }) else { return AlignedMemory(count) }
+    return free.remove(at: best)
+  }
+
+  /// Keeps the memory unless something else still refers to it.
+  func give(_ memory: inout AlignedMemory) {
+    if isKnownUniquelyReferenced(&memory) { free.append(memory) }
+  }
+}
