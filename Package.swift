@@ -71,7 +71,7 @@ let package = Package(
     tests("KernelIRTests", kernels + ["TestSupport", "CKernels"]),
     tests("OperatorsTests", operators + ["TestSupport"]),
     tests("ONNXTests", operators + ["ONNX", "CONNX", "Passes", "Executor", "TestSupport"]),
-    tests("PassesTests", operators + ["Passes", "ONNX", "TestSupport"]),
+    tests("PassesTests", exclude: ["Cases"], operators + ["Passes", "ONNX", "TestSupport"]),
     tests("ExecutorTests", operators + ["Executor", "CKernels", "Passes", "ONNX", "TestSupport"]),
     tests("QuantizationTests", operators + ["Quantization", "Passes", "Executor", "ONNX", "TestSupport"]),
     tests("NPUTests", npuISA + ["NPUInterpreter", "NPUChecker", "TargetFiles", "TestSupport"]),

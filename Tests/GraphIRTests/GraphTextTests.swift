@@ -10,8 +10,8 @@ private let source = #"""
     %0 "x": f32[n,3,"batch size",?] = input
     %1 "w": i8[2,3] q(axis 0: [0.5, 0.25], [0, 0]) = constant [1, -1, 2, 127, -128, 0]
     %2: f64[2] = constant [1.0, 0x7ff8000000000000]
-    %3: bf16[2] = constant [0x3f80, 0x0]
-    %4: u64[1] = constant [0xffffffffffffffff]
+    %3: bf16[2] = constant [1.0, 0x7fc0]
+    %4: u64[1] = constant [18446744073709551615]
     %5: bool[0] = constant []
     %6: i64[] = constant [-9223372036854775808]
     %7 "y": u8[n,2] q(0.1, 128) = Conv "conv 1" (%0, %1, %none) {alpha = 1e+20, axes = [1, -1], empty = ints [], "a b" = "text\5c", scales = [0.5, 0x7fc00000], t = tensor f32[2] [0.0, -0.0], names = ["a", ""], none = floats [], words = strings []} from [0, 7]
@@ -57,7 +57,7 @@ private let source = #"""
   "graph \"g\" { %0: f32[1] = input return %0",
   "graph \"g\" { %0: f32[1] = input %0: f32[1] = input return %0 }",
   "graph \"g\" { %0: i8[1] q(0.5) = input return %0 }",
-  "graph \"g\" { %0: f16[1] = constant [1.0] return %0 }",
+  "graph \"g\" { %0: f16[1] = constant [x] return %0 }",
 ])
 func malformedTextIsRefused(text: String) { #expect(throws: Diagnostic.self) { try Graph(text: text) } }
 

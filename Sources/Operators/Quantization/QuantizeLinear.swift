@@ -117,7 +117,7 @@ private func checkParameters(
 
 extension Quantization {
   /// As the operands of QuantizeLinear state it.
-  init(scale: Tensor, zeroPoint: Tensor?, rank: Int, axis: Int) throws(Diagnostic) {
+  public init(scale: Tensor, zeroPoint: Tensor?, rank: Int, axis: Int) throws(Diagnostic) {
     let scales = scale.floatElements()
     var zeros = [Int32](repeating: 0, count: scales.count)
     if let zeroPoint, !zeroPoint.element.isFloat {
