@@ -59,9 +59,11 @@ private struct Legaliser {
   private mutating func liftPreProgram(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
     let operand = kernel.operands[0]
     guard !operand.pre.isIdentity, operand.pre.subtractedInteger == nil,
-      operand.pre.tabulated(over: operand.type.element, kernel.tables) == nil,
       let kind = try? kernel.valueKind(of: operand)
     else { return }
+    // Entries of the adapter's tables count as integers where nothing tells their kind.
+    let table = operand.pre.tabulated(over: operand.type.element, kernel.tables)
+    guard table == nil || kind == .float else { return }
     var map = Kernel(.map, kind == .float ? .f32 : .i32)
     let axes = operand.type.shape.enumerated().map { map.axis("d\($0)", $1) }
     map.operands = [Operand(operand.type, axes.map { .axis($0) })]
@@ -158,10 +160,12 @@ extension Kernel.Reduction {
     switch self {
     case .sum: return 0
     case .product: return isFloat ? Float(1).bitPattern : 1
-    case .maximum:
-      return isFloat ? (-Float.infinity).bitPattern : UInt32(bitPattern: element.integerRange?.lowerBound ?? 0)
-    case .minimum:
-      return isFloat ? Float.infinity.bitPattern : UInt32(bitPattern: element.integerRange?.upperBound ?? 0)
+    // A window that is skipped altogether has the extreme of i32, which a narrower type cannot store.
+    case .maximum where element != .i8:
+      return isFloat ? (-Float.infinity).bitPattern : UInt32(bitPattern: .min)
+    case .minimum where element != .i8:
+      return isFloat ? Float.infinity.bitPattern : UInt32(bitPattern: .max)
+    case .maximum, .minimum: return nil
     case .argumentOfMaximum, .argumentOfMinimum: return nil
     }
   }

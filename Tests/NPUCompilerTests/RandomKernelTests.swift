@@ -1,7 +1,9 @@
+import Foundation
 import KernelIR
 import Machine
 import NPUCompiler
 import NPUISA
+import NPUInterpreter
 import Support
 import TargetFiles
 import Tensors
@@ -9,7 +11,9 @@ import TestSupport
 import Testing
 
 /// A graph of one kernel: every argument an input or, where a coin says so, a constant.
-func graph(of kernel: Kernel, _ arguments: [Tensor], using random: inout SeededRandom) -> (KernelGraph, [String: Tensor]) {
+private func single(
+  _ kernel: Kernel, _ arguments: [Tensor], using random: inout SeededRandom
+) -> (graph: KernelGraph, inputs: [String: Tensor]) {
   var graph = KernelGraph(name: "one")
   var inputs: [String: Tensor] = [:]
   var isConstant = arguments.map { _ in Int.random(in: 0..<2, using: &random) == 0 }
@@ -19,33 +23,46 @@ func graph(of kernel: Kernel, _ arguments: [Tensor], using random: inout SeededR
     buffers[index] = graph.input("x\(index)", tensor.type)
     inputs["x\(index)"] = tensor
   }
-  for (index, tensor) in arguments.enumerated() where isConstant[index] { buffers[index] = graph.constant(tensor) }
+  for (index, tensor) in arguments.enumerated() where isConstant[index] {
+    buffers[index] = graph.constant(tensor)
+  }
   graph.outputs = [graph.kernel(kernel, buffers, node: "one", name: "y")]
   return (graph, inputs)
 }
 
+/// The evaluator, and the compiled kernel on the interpreter: equal bytes, predicted cycles, nothing found.
 @Test(arguments: RandomKernel.Form.allCases)
-func randomKernelsCompile(form: RandomKernel.Form) throws {
+func compiledKernelsEqualTheEvaluator(form: RandomKernel.Form) throws {
   let target = try Targets.builtin("tiny-npu").machine
   var random = SeededRandom(seed: 11)
-  var refused: [String: Int] = [:]
-  var failed: [String: Int] = [:]
-  for _ in 0..<200 {
+  var (compiled, refused) = (0, 0)
+  for number in 0..<(Int(ProcessInfo.processInfo.environment["FURC_CASES"] ?? "") ?? 200) {
     let (kernel, arguments) = try RandomKernel.make(form: form, integerTarget: true, using: &random)
-    let (graph, _) = graph(of: kernel, arguments, using: &random)
-    if let reason = NPUCompiler.refusal(of: graph.nodes[KernelID(rawValue: 0)], in: graph, on: target) {
-      refused[reason, default: 0] += 1
+    let (graph, inputs) = single(kernel, arguments, using: &random)
+    guard NPUCompiler.refusal(of: graph.nodes[KernelID(rawValue: 0)], in: graph, on: target) == nil else {
+      refused += 1
       continue
     }
+    var options = NPUCompiler.Options()
+    options.weights = number % 2 == 0 ? .auto : .streamed
+    options.effort = [1, 4, 16][number % 3]
+    let program: NPUProgram
+    do { program = try NPUCompiler.compile(graph, on: target, options) } catch {
+      refused += 1
+      continue
+    }
+    let expected: Tensor
+    do { expected = try KernelEvaluator.run(kernel, arguments) } catch { continue }
     do {
-      let program = try NPUCompiler.compile(graph, on: target)
-      for (index, list) in program.run.contexts.enumerated() {
-        for instruction in list {
-          let findings = instruction.check(on: target, context: Context(index: index), programs: program.programs)
-          #expect(findings.isEmpty, "\(findings) \(instruction)")
-        }
-      }
-    } catch { failed["\(error)", default: 0] += 1 }
+      var interpreter = try NPUInterpreter(program, on: target, mode: .strict)
+      let load = try interpreter.load()
+      let result = try interpreter.run(inputs: inputs)
+      #expect(load.findings.isEmpty && result.findings.isEmpty, "\(number): \(result.findings.prefix(2))")
+      #expect(result.outputs["y"] == expected, "\(number): \(graph.text) \(result.outputs["y"]!.bytes.prefix(8).map { $0 }) \(expected.bytes.prefix(8).map { $0 })")
+      #expect(result.ticks == program.predictedRunTicks, "\(number)")
+      compiled += 1
+    } catch { Issue.record("\(number): \(error)") }
   }
-  print(form, "refused", refused.sorted { $0.value > $1.value }.prefix(8), "failed", failed.sorted { $0.value > $1.value }.prefix(8))
+  print("\(form): \(compiled) compiled, \(refused) refused")
+  #expect(compiled >= 9 * refused)
 }
