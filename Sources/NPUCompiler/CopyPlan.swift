@@ -98,7 +98,8 @@ struct CopyPlan {
         let place = destination.address(start, of: target, block: block, window)
         pieces.append(
           Piece(
-            source: address, destination: place, offset: start - first, length: next - start,
+            source: address, destination: place, offset: target.blocks > 1 ? start - first : 0,
+            length: next - start,
             sourceStep: sourceStep, destinationStep: target.stride))
         start = next
       }
@@ -109,7 +110,7 @@ struct CopyPlan {
   struct Piece {
     var source: Int
     var destination: Int
-    /// Of the first coordinate in its block of the destination.
+    /// Of the first coordinate in its block of the destination; 0 if there is but one.
     var offset: Int
     var length: Int
     var sourceStep: Int
