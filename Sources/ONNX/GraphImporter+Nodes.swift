@@ -28,7 +28,7 @@ extension GraphImporter {
     let node = Node(
       pending.op, domain: pending.domain, name: pending.name, pending.attributes, regions: regions,
       sources: [pending.index])
-    add(node, operands, outputs: pending.outputs, types: try infer(node, operands, pending.outputs.count))
+    try add(node, operands, outputs: pending.outputs)
     return true
   }
 
@@ -37,12 +37,21 @@ extension GraphImporter {
     _ op: String, _ operands: [ValueID], _ attributes: [Attribute] = [], for pending: PendingNode
   ) throws(Diagnostic) -> ValueID {
     let node = Node(op, name: pending.name, attributes, sources: [pending.index])
-    return builder.node(node, operands, results: try infer(node, operands, 1).map { Value($0) })[0]
+    return try add(node, operands, outputs: [""])[0]
   }
 
-  private func add(_ node: Node, _ operands: [ValueID], outputs: [String], types: [ValueType]) {
-    let results = zip(outputs, types).map { Value(name: $0, refined($1, name: $0)) }
-    for (output, id) in zip(outputs, builder.node(node, operands, results: results)) { define(output, id) }
+  @discardableResult
+  private func add(
+    _ node: Node, _ operands: [ValueID], outputs: [String]
+  ) throws(Diagnostic) -> [ValueID] {
+    let node = try canonical(node)
+    var types = zip(try infer(node, operands, outputs.count), outputs).map { refined($0, name: $1) }
+    let values = knownResults(node, operands, types)
+    for (index, value) in values.prefix(types.count).enumerated() { types[index] = ValueType(value.type) }
+    let ids = builder.node(node, operands, results: zip(outputs, types).map { Value(name: $0, $1) })
+    for (id, value) in zip(ids, values) { learn(id, value) }
+    for (output, id) in zip(outputs, ids) { define(output, id) }
+    return ids
   }
 
   /// What inference leaves unknown is taken from what the model states.

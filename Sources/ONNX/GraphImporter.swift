@@ -14,6 +14,8 @@ final class GraphImporter {
   private var broken: Set<String> = []
   /// Of the graph around: what this region takes from there, in the order of its inputs.
   private(set) var captures: [ValueID] = []
+  /// Results of nodes that follow from constants and shapes.
+  private var known: [ValueID: Tensor] = [:]
   /// Types that the model states of values.
   private(set) var stated: [String: TypeMessage] = [:]
 
@@ -28,6 +30,11 @@ final class GraphImporter {
   func type(of value: ValueID) -> ValueType { builder.graph.values[value].type }
 
   func constant(of value: ValueID) -> Tensor? { builder.graph.constant(value) }
+
+  /// The constant, or what is known of a result.
+  func value(of value: ValueID) -> Tensor? { constant(of: value) ?? known[value] }
+
+  func learn(_ value: ValueID, _ tensor: Tensor) { known[value] = tensor }
 
   func constant(_ tensor: Tensor, name: String = "") -> ValueID { builder.constant(tensor, name: name) }
 
