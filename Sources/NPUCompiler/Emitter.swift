@@ -32,6 +32,8 @@ struct Emitter {
   private(set) var code: Code
   private(set) var programs: [Program] = []
   var kernel: UInt32 = 0
+  /// The completion of the instruction appended last.
+  private(set) var last: Wait?
 
   private let machine: SliceMachine
   private var programIndex: [Program: UInt16] = [:]
@@ -84,7 +86,9 @@ struct Emitter {
     for access in accesses { record(Entry(access: access, context: index, completion: completion)) }
     precondition(waits.count <= 4, "the compiler uses at most five contexts")
     code.contexts[index].append(Instruction(waits: waits, kernel: kernel, body))
-    return Wait(tag: UInt8(index), count: completion)
+    let wait = Wait(tag: UInt8(index), count: completion)
+    last = wait
+    return wait
   }
 
   private mutating func record(_ entry: Entry) {

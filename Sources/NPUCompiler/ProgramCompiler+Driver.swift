@@ -24,6 +24,7 @@ extension ProgramCompiler {
           throw Diagnostic(.doesNotFit, "kernel \(number) '\(node.name)': \(reason) on \(machine.name)")
         }
       }
+      if node.kernel != nil { record(node) }
       release(after: node)
     }
     for output in graph.outputs {
@@ -45,6 +46,23 @@ extension ProgramCompiler {
       from: Placement(dram: address, type), maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
     copy(plan?.descriptors ?? [])
     settle(output, target, owned: nil)
+  }
+
+  /// Remembers where a named result lies complete, for comparisons layer by layer.
+  private mutating func record(_ node: KernelNode) {
+    let buffer = graph.buffers[node.result]
+    guard !buffer.name.isEmpty, let placement = homes[node.result]?.placement, let last = run.last else { return }
+    let dimensions = placement.dimensions.map { dimension in
+      NPUProgram.Residence.Dimension(
+        block: Int64(max(dimension.step, 1)),
+        blockStride: Int64(
+          placement.memory == .sram ? dimension.sliceStride * window : dimension.step * dimension.stride),
+        stride: Int64(dimension.stride))
+    }
+    residences.append(
+      NPUProgram.Residence(
+        name: buffer.name, type: buffer.type, place: .init(placement.memory, Int64(placement.base)),
+        dimensions: dimensions, from: Wait(tag: last.tag, count: last.count - 1)))
   }
 
   private mutating func place(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) {
