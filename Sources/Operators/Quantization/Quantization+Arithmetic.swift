@@ -7,7 +7,7 @@ import Tensors
 
 extension Quantization {
   /// The real values of stored numbers, in f32: (q - zeroPoint) · scale.
-  func dequantize(_ tensor: Tensor) throws(Diagnostic) -> Tensor {
+  public func dequantize(_ tensor: Tensor) throws(Diagnostic) -> Tensor {
     let channel = channels(of: tensor.shape)
     let values: [Float] = (0..<tensor.count).map { index in
       let place = channel(index)
@@ -21,7 +21,7 @@ extension Quantization {
   }
 
   /// The stored numbers nearest to real values: clamp(roundHalfEven(x / scale) + zeroPoint).
-  func quantize(_ tensor: Tensor, to element: ElementType) throws(Diagnostic) -> Tensor {
+  public func quantize(_ tensor: Tensor, to element: ElementType) throws(Diagnostic) -> Tensor {
     let channel = channels(of: tensor.shape)
     let values = tensor.floatElements()
     return try Tensor(TensorType(element, tensor.shape)) { (index) throws(Diagnostic) -> Scalar in

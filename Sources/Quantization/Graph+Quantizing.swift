@@ -1,0 +1,225 @@
+import GraphIR
+import Operators
+import Support
+import Tensors
+
+extension Graph {
+  /// The graph in QDQ form: each node that the scheme quantizes reads DequantizeLinear results and gives its
+  /// result to a QuantizeLinear. Inputs and outputs keep their types and names. An inner value's name goes to
+  /// the stored numbers; that of an output stays on the real ones, and the stored are `<name>_quantized`,
+  /// like those of an f32 value that some node reads quantized. Biases become i32 with the product of the
+  /// scales. The pass `fuse-qdq` makes the canonical form of it.
+  /// - Parameter scheme: a node is quantized where it has entries for all values that the node computes on.
+  /// - Throws: `invalidOperand` for an entry that does not fit its value.
+  public func quantized(
+    by scheme: Scheme, _ operators: OperatorSet = .standard
+  ) throws(Diagnostic) -> Graph {
+    var insertion = QDQInsertion(self, scheme, operators)
+    try insertion.checkEntries()
+    for node in order { try insertion.add(node) }
+    return insertion.finish()
+  }
+}
+
+private struct QDQInsertion {
+  private let graph: Graph
+  private let operators: OperatorSet
+  private let groups: ScaleGroups
+  private var entries = SideTable<ValueID, Scheme.Entry?>(default: nil)
+  private var builder: GraphBuilder
+  /// In the new graph: the f32 (or other) value as it was, and what is dequantized of its stored numbers.
+  private var plain = SideTable<ValueID, ValueID>(default: .none)
+  private var dequantized = SideTable<ValueID, ValueID>(default: .none)
+
+  init(_ graph: Graph, _ scheme: Scheme, _ operators: OperatorSet) {
+    self.graph = graph
+    self.operators = operators
+    groups = ScaleGroups(graph)
+    builder = GraphBuilder(name: graph.name)
+    let keys = ValueKeys(graph)
+    for id in graph.values.ids { entries[id] = scheme[keys[id]] }
+    for id in graph.inputs {
+      let value = graph.values[id]
+      plain[id] = builder.input(value.name, value.type, quantization: value.quantization)
+    }
+  }
+
+  func checkEntries() throws(Diagnostic) {
+    for id in graph.values.ids {
+      guard let entry = entries[id] else { continue }
+      let value = graph.values[id]
+      let fault = entry.quantization.fault(on: ValueType(entry.element, value.type.shape))
+      guard value.type.element == .f32, value.quantization == nil, fault == nil, entry.element == .i8 else {
+        throw Diagnostic(
+          .invalidOperand,
+          "the scheme makes '\(entry.name)', which is \(value.type), \(entry.element.rawValue)"
+            + (fault.map { ": \($0)" } ?? ""),
+          help: "quantized are f32 values, to i8")
+      }
+    }
+  }
+
+  mutating func finish() -> Graph {
+    let outputs = graph.outputs.map { real($0) }
+    return builder.finish(returning: outputs)
+  }
+
+  // MARK: nodes
+
+  mutating func add(_ id: NodeID) throws(Diagnostic) {
+    let node = graph.nodes[id]
+    let results = graph.results(of: id)
+    guard let (role, positions) = quantization(of: id) else {
+      let operands = graph.operands(of: id).map { $0.isNone ? $0 : real($0) }
+      let new = builder.node(node, operands, results: results.map { graph.values[$0] })
+      for (old, new) in zip(results, new) { plain[old] = new }
+      return
+    }
+    var operands: [ValueID] = []
+    for (position, value) in graph.operands(of: id).enumerated() {
+      if value.isNone {
+        operands.append(value)
+      } else if positions.contains(position) {
+        let isRead = groups.isFused[value] && entries[value] == nil
+        operands.append(isRead ? real(value) : try quantizedOperand(value, of: id))
+      } else if role == .contraction, position == 2 {
+        operands.append(try bias(value, of: id))
+      } else {
+        operands.append(real(value))
+      }
+    }
+    let value = graph.values[results[0]]
+    if let entry = entries[results[0]] {
+      let sum = builder.node(node, operands, ValueType(.f32, value.type.shape))
+      let isOutput = graph.outputs.contains(results[0])
+      let stored = isOutput ? Self.storedName(value.name) : value.name
+      try convert(
+        results[0], sum, entry, sources: node.sources, stored: stored, real: isOutput ? value.name : "")
+    } else {
+      plain[results[0]] = builder.node(node, operands, results: [value])[0]
+    }
+  }
+
+  /// The role of a node all of whose values have entries, or nil.
+  private func quantization(of id: NodeID) -> (role: QuantizedRole, operands: [Int])? {
+    guard let found = QuantizedRole.of(id, in: graph) else { return nil }
+    let operands = graph.operands(of: id)
+    let isReady = { (value: ValueID) in entries[value] != nil || groups.isFused[value] }
+    guard found.operands.allSatisfy({ isReady(operands[$0]) }), isReady(graph.results(of: id)[0]) else {
+      return nil
+    }
+    for position in found.operands {
+      guard graph.constant(operands[position]) != nil, let entry = entries[operands[position]] else {
+        continue
+      }
+      let form = ConstantForm.of(position, of: id, found.role, in: graph)
+      let axis = entry.quantization.axis
+      guard axis == nil || form == .symmetric(axis: axis) else { return nil }
+      let isSymmetric = entry.quantization.zeroPoint.allSatisfy { $0 == 0 }
+      guard form == .asymmetric || isSymmetric else { return nil }
+    }
+    return found
+  }
+
+  // MARK: values
+
+  /// The value with its own type: what was dequantized where its stored numbers are all there is.
+  private mutating func real(_ value: ValueID) -> ValueID {
+    if !plain[value].isNone { return plain[value] }
+    guard let constant = graph.constant(value) else { return dequantized[value] }
+    plain[value] = builder.constant(
+      constant, name: graph.values[value].name, quantization: graph.values[value].quantization)
+    return plain[value]
+  }
+
+  /// What is dequantized of the value's stored numbers, which are made where they are first needed.
+  private mutating func quantizedOperand(
+    _ value: ValueID, of user: NodeID
+  ) throws(Diagnostic) -> ValueID {
+    if !dequantized[value].isNone { return dequantized[value] }
+    guard let entry = entries[value] else { return real(value) }
+    let sources = graph.nodes[user].sources
+    let name = graph.values[value].name
+    if let constant = graph.constant(value) {
+      let stored = try entry.quantization.quantize(constant, to: entry.element)
+      let id = builder.constant(stored, name: name)
+      dequantized[value] = try dequantize(id, entry.quantization, .i8, constant.shape, sources: sources)
+    } else {
+      let stored = Self.storedName(name)
+      try convert(value, real(value), entry, sources: sources, stored: stored, real: "")
+    }
+    return dequantized[value]
+  }
+
+  private static func storedName(_ name: String) -> String { name.isEmpty ? "" : "\(name)_quantized" }
+
+  /// QuantizeLinear and DequantizeLinear of a real value.
+  private mutating func convert(
+    _ value: ValueID, _ real: ValueID, _ entry: Scheme.Entry, sources: [Int], stored: String,
+    real name: String
+  ) throws(Diagnostic) {
+    let type = graph.values[value].type
+    let operands = [real] + (try parameters(entry.quantization, entry.element))
+    let result = Value(name: stored, ValueType(entry.element, type.shape))
+    let numbers = builder.node(
+      Node("QuantizeLinear", Self.axis(entry.quantization), sources: sources), operands, results: [result])[0]
+    let back = builder.node(
+      Node("DequantizeLinear", Self.axis(entry.quantization), sources: sources),
+      [numbers] + operands.dropFirst(), results: [Value(name: name, ValueType(.f32, type.shape))])
+    dequantized[value] = back[0]
+  }
+
+  private mutating func dequantize(
+    _ stored: ValueID, _ quantization: Quantization, _ element: ElementType, _ shape: [Int], sources: [Int]
+  ) throws(Diagnostic) -> ValueID {
+    builder.node(
+      Node("DequantizeLinear", Self.axis(quantization), sources: sources),
+      [stored] + (try parameters(quantization, element)), ValueType(TensorType(.f32, shape)))
+  }
+
+  /// Scale and zero point as operands.
+  private mutating func parameters(
+    _ quantization: Quantization, _ element: ElementType
+  ) throws(Diagnostic) -> [ValueID] {
+    let shape = quantization.axis == nil ? [] : [quantization.scale.count]
+    let scale = try Tensor(TensorType(.f32, shape), quantization.scale)
+    let zero = try Tensor(TensorType(.i32, shape), quantization.zeroPoint).converted(to: element)
+    return [builder.constant(scale), builder.constant(zero)]
+  }
+
+  private static func axis(_ quantization: Quantization) -> [Attribute] {
+    guard let axis = quantization.axis, axis != 1 else { return [] }
+    return [Attribute("axis", .int(Int64(axis)))]
+  }
+
+  // MARK: biases
+
+  /// i32 in units of the product of the scales of x and w; f32 as it was where such a unit does not exist.
+  private mutating func bias(_ value: ValueID, of id: NodeID) throws(Diagnostic) -> ValueID {
+    let operands = graph.operands(of: id)
+    let node = graph.nodes[id]
+    guard let constant = graph.constant(value), let x = entries[operands[0]], let w = entries[operands[1]],
+      node.attribute("alpha") == nil, node.attribute("beta") == nil
+    else { return real(value) }
+    let scales = w.quantization.scale.map { Double(x.quantization.scale[0]) * Double($0) }
+    var shape = constant.shape
+    var numbers = constant.doubleElements()
+    if scales.count > 1, numbers.count == 1 {
+      numbers = scales.map { _ in numbers[0] }
+      shape = [scales.count]
+    }
+    let isPerChannel = scales.count > 1
+    guard !isPerChannel || (shape.last == scales.count && numbers.count == scales.count) else {
+      return real(value)
+    }
+    let units = numbers.enumerated().map { ($1 / scales[isPerChannel ? $0 : 0]).rounded(.toNearestOrEven) }
+    guard units.allSatisfy({ $0.magnitude < 0x1p31 }) else { return real(value) }
+    let quantization = Quantization(
+      scale: scales.map { Float($0) }, zeroPoint: scales.map { _ in 0 },
+      axis: isPerChannel ? shape.count - 1 : nil)
+    let stored = try Tensor(TensorType(.i32, shape), units.map { Int32($0) })
+    guard quantization.fault(on: ValueType(stored.type)) == nil else { return real(value) }
+    let constantID = builder.constant(stored, name: graph.values[value].name)
+    return try dequantize(constantID, quantization, .i32, shape, sources: node.sources)
+  }
+}
