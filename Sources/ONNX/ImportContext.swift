@@ -26,7 +26,16 @@ final class ImportContext {
     self.decoder = decoder
   }
 
+  /// A hostile file can be wrong in a million places.
+  private static let mostErrors = 1000
+
   func report(_ finding: Diagnostic, at place: Diagnostic.Location = .unknown) {
+    guard errors.count < Self.mostErrors else {
+      if errors.count == Self.mostErrors {
+        errors.append(Diagnostic(finding.kind, "further findings are left out"))
+      }
+      return
+    }
     errors.append(finding.located(at: place))
   }
 

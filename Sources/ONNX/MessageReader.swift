@@ -191,7 +191,12 @@ package struct MessageReader {
     _ count: Int, _ items: UnsafeMutablePointer<UnsafeMutablePointer<Proto>?>?,
     _ message: (Proto) -> Message
   ) -> [Message] {
-    UnsafeBufferPointer(start: items, count: count).compactMap { $0.map { message($0.pointee) } }
+    var messages: [Message] = []
+    messages.reserveCapacity(count)
+    for case let item? in UnsafeBufferPointer(start: items, count: count) {
+      messages.append(message(item.pointee))
+    }
+    return messages
   }
 
   private func texts(_ count: Int, _ items: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> [String] {

@@ -9,10 +9,11 @@ public struct ImportOptions: Sendable {
   public var dimensions: [String: Int]
   /// The first extent of every input where the model leaves it open.
   public var batch: Int?
-  /// The memory that import may take beside the mapped files, in bytes.
+  /// The memory that import may take beside the mapped files, in bytes, as estimated before it is taken. The
+  /// default keeps the process within 64 MiB.
   public var memoryLimit: Int
 
-  public init(dimensions: [String: Int] = [:], batch: Int? = nil, memoryLimit: Int = 64 << 20) {
+  public init(dimensions: [String: Int] = [:], batch: Int? = nil, memoryLimit: Int = 56 << 20) {
     self.dimensions = dimensions
     self.batch = batch
     self.memoryLimit = memoryLimit

@@ -56,6 +56,19 @@ enum MessageKind: UInt8 {
     default: 96
     }
   }
+
+  /// Bytes of our own record.
+  var messageSize: Int {
+    switch self {
+    case .graph: MemoryLayout<GraphMessage>.stride
+    case .function: MemoryLayout<FunctionMessage>.stride
+    case .node: MemoryLayout<NodeMessage>.stride
+    case .attribute: MemoryLayout<AttributeMessage>.stride
+    case .tensor: MemoryLayout<TensorMessage>.stride
+    case .sparseTensor: MemoryLayout<SparseTensorMessage>.stride
+    default: 64
+    }
+  }
 }
 
 /// How values lie in the wire format. The raw value is the wire type.

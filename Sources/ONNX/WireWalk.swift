@@ -117,8 +117,8 @@ package struct WireWalk {
       guard frames.count < Self.maximumDepth else {
         throw reader.malformed("messages nest deeper than \(Self.maximumDepth)", at: start)
       }
-      // The C struct, its place in an array and our own record of it.
-      try spend(kind.unpackedSize + 192)
+      // The C struct with its place in an array, and our own record, which may be copied once.
+      try spend(kind.unpackedSize + 2 * kind.messageSize + 128)
       header(field, .bytes)
       let length = skeleton.count
       skeleton.append(contentsOf: repeatElement(0, count: Self.paddedLength))
