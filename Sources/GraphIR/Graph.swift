@@ -141,6 +141,23 @@ public struct Graph: Equatable, Sendable {
     return definers
   }
 
+  /// The node that defines one value, or `none`. One scan; `definers` tells it of all values.
+  public func definer(of value: ValueID) -> NodeID {
+    order.first { pool[wiring[$0].results].contains(value) } ?? .none
+  }
+
+  /// The nodes that use one value, in program order. One scan; `users` tells it of all values.
+  public func users(of value: ValueID) -> [NodeID] {
+    order.filter { pool[wiring[$0].operands].contains(value) }
+  }
+
+  /// How often one value is an operand or an output.
+  public func useCount(of value: ValueID) -> Int {
+    order.reduce(outputs.count { $0 == value }) { sum, node in
+      sum + pool[wiring[node].operands].count { $0 == value }
+    }
+  }
+
   /// How often each value is an operand or an output.
   public func useCounts() -> SideTable<ValueID, Int> {
     var counts = SideTable<ValueID, Int>(default: 0)

@@ -1,11 +1,16 @@
 extension OperatorSet {
   /// The index: a new operator is one file and its name here.
   public static let standard = OperatorSet([
-    Add.self, AveragePool.self, BatchNormalization.self, Cast.self, Clip.self, Concat.self, Constant.self,
-    Conv.self, DequantizeLinear.self, Div.self, Erf.self, Exp.self, Flatten.self, Gather.self, Gemm.self,
-    GlobalAveragePool.self, GlobalMaxPool.self, Identity.self, MatMul.self, MaxPool.self, Mul.self,
-    Pad.self, QuantizeLinear.self, ReduceMax.self, ReduceMean.self, ReduceMin.self, ReduceSum.self,
-    Relu.self, Reshape.self, Resize.self, Shape.self, Sigmoid.self, Slice.self, Softmax.self, Squeeze.self,
-    Sub.self, Tanh.self, Transpose.self, Unsqueeze.self,
+    Abs.self, Add.self, And.self, ArgMax.self, ArgMin.self, AveragePool.self, BatchNormalization.self,
+    Cast.self, Ceil.self, Clip.self, Concat.self, Constant.self, ConstantOfShape.self, Conv.self, Cos.self,
+    DepthToSpace.self, DequantizeLinear.self, Div.self, Elu.self, Equal.self, Erf.self, Exp.self, Expand.self,
+    Flatten.self, Floor.self, Gather.self, Gelu.self, Gemm.self, GlobalAveragePool.self, GlobalMaxPool.self,
+    Greater.self, GreaterOrEqual.self, HardSigmoid.self, HardSwish.self, Identity.self, LeakyRelu.self,
+    Less.self, LessOrEqual.self, Log.self, MatMul.self, Max.self, MaxPool.self, Min.self, Mul.self, Neg.self,
+    Not.self, Or.self, Pad.self, Pow.self, QuantizeLinear.self, RangeOperator.self, Reciprocal.self,
+    ReduceMax.self, ReduceMean.self, ReduceMin.self, ReduceSum.self, Relu.self, Reshape.self, Resize.self,
+    Round.self, Shape.self, Sigmoid.self, Sin.self, Slice.self, Softmax.self, Softplus.self, Split.self,
+    Sqrt.self, Squeeze.self, Sub.self, Sum.self, Tanh.self, Tile.self, Transpose.self, Unsqueeze.self,
+    Where.self, Xor.self,
   ])
 }

@@ -35,10 +35,10 @@ private struct Match {
   /// Nil where the operand is not the result of a Conv of its own, or something is not constant.
   init?(_ norm: NodeID, _ graph: Graph, _ operators: OperatorSet) throws(Diagnostic) {
     let operands = graph.operands(of: norm)
-    conv = graph.definers()[operands[0]]
+    conv = graph.definer(of: operands[0])
     let parameters = operands[1...].compactMap { graph.constant($0)?.doubleElements() }
     guard !conv.isNone, graph.nodes[conv].op == "Conv", graph.nodes[conv].domain.isEmpty,
-      graph.nodes[conv].attribute("activation") == nil, graph.useCounts()[operands[0]] == 1,
+      graph.nodes[conv].attribute("activation") == nil, graph.useCount(of: operands[0]) == 1,
       graph.values[operands[0]].quantization == nil, parameters.count == 4,
       let operation = try operators.instance(of: norm, in: graph) as? BatchNormalization
     else { return nil }

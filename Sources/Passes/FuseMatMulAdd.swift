@@ -16,7 +16,7 @@ private func fuse(_ rewriter: inout Rewriter, _ operators: OperatorSet) throws(D
     let graph = rewriter.graph
     let operands = graph.operands(of: add)
     guard graph.nodes[add].domain.isEmpty, operands.count == 2,
-      let side = operands.indices.first(where: { graph.constant(operands[1 - $0]) != nil })
+      let side = operands.indices.first(where: { isConstant(operands[1 - $0], graph, definers) })
     else { continue }
     let (sum, bias) = (operands[side], operands[1 - side])
     let product = definers[sum]
@@ -29,6 +29,14 @@ private func fuse(_ rewriter: inout Rewriter, _ operators: OperatorSet) throws(D
     rewriter.redefine(add, as: fused, graph.operands(of: product) + [bias])
     rewriter.erase(product)
   }
+}
+
+/// A constant, or the real values of one.
+private func isConstant(_ value: ValueID, _ graph: Graph, _ definers: SideTable<ValueID, NodeID>) -> Bool {
+  if graph.constant(value) != nil { return true }
+  let definer = definers[value]
+  return !definer.isNone && graph.nodes[definer].op == "DequantizeLinear"
+    && graph.operands(of: definer).allSatisfy { $0.isNone || graph.constant($0) != nil }
 }
 
 /// Matrices, and a bias that leaves the shape of the product as it is.

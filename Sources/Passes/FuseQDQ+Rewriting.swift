@@ -39,15 +39,15 @@ extension Rewriter {
       let shifted = try constant.signed()
       return self.constant(shifted, name: value.name, quantization: signed.quantization)
     }
-    if signed.element == reading.element, value.quantization == nil {
-      setQuantization(of: source, to: reading.quantization)
+    if signed.element == reading.element, let carriers = graph.carriers(source, user: .none) {
+      for carrier in carriers { setQuantization(of: carrier, to: reading.quantization) }
       return source
     }
     if let quantizer = convertible(source, reading) {
       setType(of: source, to: ValueType(signed.element, value.type.shape))
       setQuantization(of: source, to: signed.quantization)
       try setZeroPoint(of: quantizer, signed)
-      for reader in graph.users()[source] {
+      for reader in graph.users(of: source) {
         if let other = graph.conversion(reader, "DequantizeLinear", element: reading.element) {
           try setZeroPoint(of: reader, try other.signed(reading.element))
         }
@@ -67,11 +67,11 @@ extension Rewriter {
 
   /// The QuantizeLinear that defines an unsigned value which only DequantizeLinear nodes read.
   private func convertible(_ source: ValueID, _ reading: Conversion) -> NodeID? {
-    let definer = graph.definers()[source]
+    let definer = graph.definer(of: source)
     guard !definer.isNone, graph.conversion(definer, "QuantizeLinear") == reading,
       !graph.outputs.contains(source), graph.values[source].quantization == nil
     else { return nil }
-    let readers = graph.users()[source]
+    let readers = graph.users(of: source)
     let allRead = readers.allSatisfy { graph.conversion($0, "DequantizeLinear") != nil }
     return allRead ? definer : nil
   }
@@ -90,7 +90,7 @@ extension Rewriter {
     }
     let element = graph.values[old].type.element
     var isNeeded = graph.outputs.contains(old)
-    for reader in graph.users()[old] {
+    for reader in graph.users(of: old) {
       guard let reading = graph.conversion(reader, "DequantizeLinear") else {
         isNeeded = true
         continue
@@ -180,6 +180,24 @@ extension Rewriter {
 }
 
 extension Graph {
+  /// Operators that pass stored numbers unchanged, so that operand and result may carry one quantization.
+  private static let copies: Set<String> = [
+    "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice",
+  ]
+
+  /// The values that carry a quantization if a stored value, so far without one, does: itself and those that
+  /// it is a copy of, back to an input or a QuantizeLinear. Nil where that would change what something else
+  /// reads.
+  fileprivate func carriers(_ value: ValueID, user: NodeID) -> [ValueID]? {
+    let definer = definer(of: value)
+    let isRead = users(of: value).allSatisfy { $0 == user || conversion($0, "DequantizeLinear") != nil }
+    guard values[value].quantization == nil, isRead else { return nil }
+    guard !definer.isNone else { return values[value].definition == .input ? [value] : nil }
+    if nodes[definer].op == "QuantizeLinear", nodes[definer].domain.isEmpty { return [value] }
+    guard Self.copies.contains(nodes[definer].op), nodes[definer].domain.isEmpty else { return nil }
+    return carriers(operands(of: definer)[0], user: definer).map { $0 + [value] }
+  }
+
   /// The quantization of a DequantizeLinear whose operand has meanwhile changed its type from `element`.
   func conversion(_ id: NodeID, _ op: String, element: ElementType) -> Quantization? {
     let operands = operands(of: id)

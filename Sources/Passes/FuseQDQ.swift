@@ -56,7 +56,7 @@ struct QDQPlan {
     guard !Self.excluded.contains(node.op), node.regions.isEmpty, results.count == 1,
       graph.values[results[0]].type.element == .f32, !graph.outputs.contains(results[0])
     else { return nil }
-    quantizers = graph.users()[results[0]]
+    quantizers = graph.users(of: results[0])
     let readings = quantizers.map { graph.conversion($0, "QuantizeLinear") }
     guard let first = readings.first, let reading = first, reading.quantization.axis == nil,
       readings.allSatisfy({ $0 == reading })
@@ -64,9 +64,8 @@ struct QDQPlan {
     self.node = id
     result = reading.quantization
     element = reading.element
-    let definers = graph.definers()
     for (index, value) in graph.operands(of: id).enumerated() {
-      guard let operand = Self.operand(value, index, node, graph, definers[value.isNone ? results[0] : value])
+      guard let operand = Self.operand(value, index, node, graph, graph.definer(of: value))
       else { return nil }
       operands.append(operand)
     }
@@ -126,7 +125,7 @@ extension Graph {
   /// What a QuantizeLinear gives back: the stored value, alike in everything, that its operand came from.
   func sourceOfReturn(_ node: NodeID) -> ValueID? {
     let result = results(of: node)[0]
-    let definer = definers()[operands(of: node)[0]]
+    let definer = definer(of: operands(of: node)[0])
     guard let target = conversion(node, "QuantizeLinear"), !definer.isNone,
       conversion(definer, "DequantizeLinear") == target, !outputs.contains(result),
       target.quantization.returnsStored(target.element)

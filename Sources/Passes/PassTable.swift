@@ -29,6 +29,7 @@ public struct PassTable: Sendable {
       .foldBatchNormalization,
       .fuseMatMulAdd,
       .fuseActivation,
+      .eliminateClips,
       .fuseQDQ,
       .eliminateDeadNodes,
     ],
@@ -43,6 +44,9 @@ public struct PassTable: Sendable {
       Constraint("fuse-matmul-add", before: "fuse-activation", "the Relu behind the Add goes into the Gemm"),
       Constraint(
         "fuse-activation", before: "fuse-qdq", "the Relu between a Conv and its QuantizeLinear goes first"),
+      Constraint(
+        "eliminate-clips", before: "fuse-qdq", "a Clip between a Conv and its QuantizeLinear keeps them apart"
+      ),
       Constraint(
         "fuse-qdq", before: "eliminate-dead-nodes", "fusing leaves DequantizeLinear nodes without users"),
       Constraint(

@@ -232,3 +232,75 @@ func conversions(seed: Seed) throws {
     }
   }
 }
+
+@Test(arguments: Seed.all)
+func furtherElementwise(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for _ in 0..<6 {
+    let element = random.pick(floats)
+    let shape = [random.int(0...3), random.int(1...4)]
+    let unary = [
+      "Sqrt", "Reciprocal", "Log", "Floor", "Ceil", "Round", "Sin", "Cos", "Neg", "Abs", "HardSigmoid",
+      "HardSwish",
+      "LeakyRelu", "Elu", "Softplus", "Gelu",
+    ]
+    for op in unary { try check(op, [], [try random.floats(shape, element)]) }
+    try check("Gelu", [Attribute("approximate", .string("tanh"))], [try random.floats(shape, element)])
+    for op in ["Neg", "Abs"] { try check(op, [], [try random.integers(shape, .i32)]) }
+    for exponent in [-1, 0, 0.5, 1, 2, 3] as [Float] {
+      let y = try Tensor(TensorType(.f32, []), [exponent])
+      try check("Pow", [], [try random.floats(shape, element), y], constants: [1])
+    }
+    let odd = try Tensor(TensorType(.f32, []), [Float(2.5)])
+    try check("Pow", [], [try random.floats(shape), odd], constants: [1], isLowered: false)
+    for op in ["Max", "Min", "Sum"] {
+      let operands = [try random.floats(shape, element), try random.floats([shape[1]], element)]
+      try check(op, [], operands + [try random.floats([2, 1, 1], element)])
+      try check(op, [], [operands[0]])
+    }
+    try check("Max", [], [try random.integers(shape, .i8), try random.integers([], .i8)])
+    for op in ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"] {
+      try check(op, [], [try random.floats(shape, element), try random.floats([shape[1]], element)])
+      try check(op, [], [try random.integers(shape, .i8), try random.integers([], .i8)])
+    }
+    let truth = try random.integers(shape, .bool)
+    for op in ["And", "Or", "Xor"] { try check(op, [], [truth, try random.integers([], .bool)]) }
+    try check("Not", [], [truth])
+    try check("Where", [], [truth, try random.floats([shape[1]], element), try random.floats([], element)])
+    try check("Where", [], [truth, try random.integers(shape, .u8), try random.integers([1, 1], .u8)])
+  }
+}
+
+@Test(arguments: Seed.all)
+func furtherCopies(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for _ in 0..<6 {
+    let shape = [random.int(1...3), random.int(1...4)]
+    let x = try random.floats(shape)
+    try check("Expand", [], [x, try vector([2, 1, shape[1]])], constants: [1])
+    try check("Expand", [], [try random.floats([1, shape[1]]), try vector([3, 1])], constants: [1])
+    try check("Tile", [], [x, try vector([random.int(0...3), random.int(1...2)])], constants: [1])
+    for mode in ["DCR", "CRD"] {
+      let attributes = [int("blocksize", 2), Attribute("mode", .string(mode))]
+      try check("DepthToSpace", attributes, [try random.floats([2, 12, 2, random.int(1...3)])])
+    }
+    try checkParts([int("axis", -1)], [try random.floats([2, 7]), try vector([1, 0, 4, 2])], [1, 0, 4, 2])
+    try checkParts([int("num_outputs", 3)], [try random.floats([7, 2])], [3, 3, 1])
+  }
+}
+
+/// Split has several results, each of which lowers to what it evaluates to.
+private func checkParts(_ attributes: [Attribute], _ operands: [Tensor], _ lengths: [Int]) throws {
+  var builder = GraphBuilder(name: "split")
+  let x = builder.input("x", ValueType(operands[0].type))
+  let ids = [x] + operands.dropFirst().map { builder.constant($0) }
+  let node = Node("Split", attributes)
+  let types = try OperatorSet.standard.infer(
+    node, [OperandType(ValueType(operands[0].type))] + operands.dropFirst().map { OperandType($0) })
+  let results = builder.node(node, ids, results: types.map { Value($0) })
+  let graph = builder.finish(returning: results)
+  let values = try OperatorSet.standard.evaluate(graph, [operands[0]])
+  let evaluated = try graph.outputs.map { try #require(values[$0]) }
+  #expect(try OperatorSet.standard.lower(graph).evaluate(named: ["x": operands[0]]) == evaluated)
+  #expect(evaluated.map(\.count) == lengths.map { $0 * operands[0].count / 7 })
+}
