@@ -22,7 +22,11 @@ func footprintsHoldWhatIsRead(seed: Seed, form: RandomKernel.Form) throws {
     guard points <= 2000 else { continue }
     for (index, operand) in kernel.operands.enumerated() {
       let footprint = kernel.footprint(of: index, over: box)
-      let visited = form == .move ? zip(box, operand.box).map { $0.clamped(to: $1) } : box
+      var visited = form == .move ? zip(box, operand.box).map { $0.clamped(to: $1) } : box
+      // What is read once per element of the result is read however often the reduction runs.
+      if index >= kernel.formOperandCount || (form == .scatter && index == 0) {
+        for axis in kernel.reductionAxes { visited[axis.index] = 0..<1 }
+      }
       var lows = [Int?](repeating: nil, count: operand.maps.count)
       var highs = lows
       var leaves = false
@@ -38,7 +42,7 @@ func footprintsHoldWhatIsRead(seed: Seed, form: RandomKernel.Form) throws {
           highs[dimension] = max(highs[dimension] ?? coordinate, coordinate)
         }
       }
-      try #require(kernel.leavesBounds(index, over: visited) == leaves)
+      try #require(kernel.leavesBounds(index, over: form == .move ? visited : box) == leaves)
       guard form != .gather, !footprint.contains(where: \.isEmpty) else { continue }
       for (dimension, range) in footprint.enumerated() {
         let extent = operand.type.shape[dimension]

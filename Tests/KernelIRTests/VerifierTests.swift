@@ -176,7 +176,7 @@ func kernelRuleIsHeld(_ violation: Violation) throws {
 @Test func soundNeighboursOfViolationsVerify() throws {
   for text in [
     "reduce sum i32 { axes n = 4 operand i8[7] at [2*i0] }",
-    "reduce sum i32 { axes n = 4, k = 0 reduce operand i8[1] at [9*i0] }",
+    "reduce sum i32 { axes n = 4, k = 0 reduce operand i8[1] at [9*i1] }",
     "contract f32 { axes a = 16 split operand f32[16] at [i0] operand f32[] at [] }",
     "move i8 { axes n = 3 operand i8[3] at [i0] box [0:2] operand i8[1] at [2 - i0] box [2:3] }",
     "move i8 { operand i8[] at [] }",
