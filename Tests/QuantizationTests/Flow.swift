@@ -1,0 +1,99 @@
+import Executor
+import Foundation
+import GraphIR
+import KernelIR
+import ONNX
+import Operators
+import Passes
+import Quantization
+import Support
+import Tensors
+import Testing
+
+/// A model on its way from file to canonical i8.
+struct Flow {
+  let float: Graph
+  let calibration: Calibration
+  let scheme: Scheme
+  let qdq: Graph
+  let canonical: Graph
+
+  init(_ model: URL, calibration archive: URL, samples: Int = .max) throws {
+    let imported = try ONNXImporter.importModel(path: model.path, options: ImportOptions(batch: 1))
+    try self.init(imported.graph) {
+      try ArchiveSamples(try NPZArchive(archive.path), for: $0, limit: samples)
+    }
+  }
+
+  init<Source: SampleSource>(_ graph: Graph, samples: (Graph) throws -> Source) throws {
+    var float = graph
+    _ = try PassManager(PassTable.standard.beforeQuantizing).run(on: &float)
+    self.float = float
+    calibration = try Calibration.run(float, on: try samples(float), by: try valueRunner(float))
+    scheme = try Scheme.minMax(float, calibration)
+    qdq = try float.quantized(by: scheme)
+    #expect(qdq.verify() == [])
+    #expect(OperatorSet.standard.check(qdq) == [])
+    var canonical = qdq
+    _ = try PassManager(PassTable.standard.afterQuantizing).run(on: &canonical)
+    self.canonical = canonical
+  }
+}
+
+/// All f32 values of a graph, by its kernels.
+func valueRunner(_ graph: Graph) throws -> Calibration.Runner {
+  var rewriter = Rewriter(graph)
+  let ids = graph.values.ids.filter {
+    graph.values[$0].type.element == .f32 && graph.values[$0].definition == .result
+  }
+  for id in ids { rewriter.setName(of: id, to: id.description) }
+  rewriter.setOutputs(Array(ids))
+  let executor = try KernelExecutor(try OperatorSet.standard.lower(rewriter.finish()))
+  return { (inputs) throws(Diagnostic) in
+    var values = SideTable<ValueID, Tensor?>(default: nil)
+    for id in graph.inputs { values[id] = inputs[graph.values[id].name] }
+    let arguments = graph.inputs.compactMap { values[$0] }
+    for (id, tensor) in zip(ids, try executor.run(arguments)) { values[id] = tensor }
+    return values
+  }
+}
+
+/// The outputs for each sample, by the kernels of the graph.
+func outputs(_ graph: Graph, _ samples: some SampleSource) throws -> [[Tensor]] {
+  let executor = try KernelExecutor(try OperatorSet.standard.lower(graph))
+  return try (0..<samples.count).map { index in
+    let sample = try samples.sample(index)
+    return try executor.run(graph.inputs.compactMap { sample[graph.values[$0].name] })
+  }
+}
+
+/// Conversions that do not stand at the border, where they read an input or give an output.
+func innerConversions(_ graph: Graph) -> [String] {
+  graph.order.compactMap { node in
+    let op = graph.nodes[node].op
+    let isInner =
+      op == "QuantizeLinear"
+      ? !graph.inputs.contains(graph.operands(of: node)[0])
+      : op == "DequantizeLinear" && !graph.outputs.contains(graph.results(of: node)[0])
+    return isInner ? "\(op) of \(graph.values[graph.operands(of: node)[0]].name)" : nil
+  }
+}
+
+/// The contractions of a kernel graph that do not multiply integers.
+func floatContractions(_ graph: KernelGraph) -> [String] {
+  graph.nodes.ids.compactMap { id in
+    guard let kernel = graph.nodes[id].kernel, kernel.form == .contract else { return nil }
+    return kernel.operands.prefix(2).allSatisfy { $0.type.element == .i8 } ? nil : graph.nodes[id].name
+  }
+}
+
+/// Where the models and their data lie.
+enum Models {
+  static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  static let digits = root.appending(path: "Samples/models/digits_cnn")
+  /// A folder of larger models that not every checkout has beside it.
+  static let shared =
+    ProcessInfo.processInfo.environment["FURC_MODELS"].map { URL(filePath: $0) }
+    ?? root.deletingLastPathComponent().appending(path: "shared/models")
+}
