@@ -147,7 +147,7 @@ public final class KernelExecutor: Sendable {
       var owners: [BufferMemory] = []
       for operand in node.operands {
         guard let its = memory[operand.index] else {
-          throw Diagnostic(.invalidKernel, "K12: \(id) reads \(operand), which is not defined before it")
+          throw Diagnostic(.invalidKernel, "K11: \(id) reads \(operand), which is not defined before it")
         }
         owners.append(its)
         arguments.append(its.base)
@@ -192,7 +192,7 @@ public final class KernelExecutor: Sendable {
       let copy = AlignedMemory(try type.byteCount().bytes)
       try plan.run([other.base], copy.base, context)
       return try Tensor(type, Storage(copy.base, count: copy.count) { withExtendedLifetime(copy) {} })
-    case nil: throw Diagnostic(.invalidKernel, "K12: buffer \(id) is not defined by any kernel")
+    case nil: throw Diagnostic(.invalidKernel, "K11: buffer \(id) is not defined by any kernel")
     }
   }
 }
