@@ -44,7 +44,10 @@ public struct NPUInterpreter {
   var hasLoaded = false
   /// Seeds of jitter differ from run to run.
   var runNumber: UInt64 = 0
-  var timing: [Bool: CachedTiming] = [:]
+  private var fastLoad: FastMachine?
+  private var fastRun: FastMachine?
+  private var loadSchedule: Schedule?
+  private var runSchedule: Schedule?
 
   /// - Throws: what makes the program malformed: fields, addresses, contexts, or memories that it does not fit.
   public init(
@@ -143,17 +146,51 @@ public struct NPUInterpreter {
       client = execution.record
       result.stageCounts = execution.stageCounts
       result.findings = strict.findings.all
-    case .fast, .jitter:
-      var execution = StrictExecution(code, try StrictMachine(state), capture)
+    case .jitter(let seed):
+      let fast = fastMachine(isLoad)
+      var random = SeededRandom(seed: seed)
+      fast.poisonFiles(&random)
+      var execution = JitterExecution(
+        code, program, fast, capture, seed: seed &+ runNumber &* 0x9E37_79B9_7F4A_7C15)
       var simulation = EventSimulation(code.entries)
       ticks = try simulation.run(&execution)
       client = execution.record
+    case .fast:
+      let schedule = try schedule(isLoad)
+      let fast = fastMachine(isLoad)
+      var record = RunRecord()
+      for event in schedule.events where !event.isStart {
+        try fast.execute(event.context, event.position)
+        if !capture.isEmpty {
+          try capture.completes(event.context, event.position, state, &record.captured)
+        }
+      }
+      record.timeline = schedule.timeline
+      ticks = schedule.ticks
+      client = record
     }
     result.ticks = ticks
     result.cycles = Self.cycles(ticks, machine)
     result.timeline = client.timeline
-    result.counters = client.counters
+    result.counters = mode == .strict ? client.counters : code.counters()
     result.captured = client.captured
+  }
+
+  private mutating func fastMachine(_ isLoad: Bool) -> FastMachine {
+    if let machine = isLoad ? fastLoad : fastRun { return machine }
+    let machine = FastMachine(isLoad ? loadCode : runCode, state, threads: threads)
+    if isLoad { fastLoad = machine } else { fastRun = machine }
+    return machine
+  }
+
+  private mutating func schedule(_ isLoad: Bool) throws(Diagnostic) -> Schedule {
+    if let schedule = isLoad ? loadSchedule : runSchedule { return schedule }
+    let code = isLoad ? loadCode : runCode
+    var client = SchedulingClient(code, program, machine)
+    var simulation = EventSimulation(code.entries)
+    client.schedule.ticks = try simulation.run(&client)
+    if isLoad { loadSchedule = client.schedule } else { runSchedule = client.schedule }
+    return client.schedule
   }
 
   static func cycles(_ ticks: Int64, _ machine: SliceMachine) -> Int64 {
@@ -161,8 +198,6 @@ public struct NPUInterpreter {
     return (ticks + perCycle - 1) / perCycle
   }
 }
-
-struct CachedTiming {}
 
 /// What an execution leaves besides the memories.
 struct RunRecord {

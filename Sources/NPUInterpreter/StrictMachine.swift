@@ -28,6 +28,13 @@ final class StrictMachine {
   /// Of the current run: 2 … 255.
   var epoch: UInt8 = 1
 
+  /// Without shadows: nothing is found, walks only compute.
+  init(unobserved state: MachineState) {
+    self.state = state
+    machine = state.machine
+    shadows = []
+  }
+
   init(_ state: MachineState) throws(Diagnostic) {
     self.state = state
     machine = state.machine
@@ -63,6 +70,7 @@ final class StrictMachine {
 
   @inline(__always)
   func read(_ memory: MemoryName, _ slice: Int, _ entry: Int, _ count: Int, _ who: Issuer) {
+    guard !shadows.isEmpty else { return }
     let shadow = shadows[memory.rawValue]
     if let fault = shadow.read(slice, entry, count, by: who.context, epoch: epoch) {
       report(fault, shadow, slice, entry, who)
@@ -88,9 +96,16 @@ final class StrictMachine {
   func land(_ writes: [PendingWrite], _ who: Issuer) {
     let author = author(who)
     for write in writes {
-      let slice = Int(write.slice)
       shadows[write.memory.rawValue].endWrite(
-        slice, write.entry, Int(write.count), by: who.context, as: epoch, who: author)
+        Int(write.slice), write.entry, Int(write.count), by: who.context, as: epoch, who: author)
+    }
+    store(writes)
+    endReads(who)
+  }
+
+  func store(_ writes: [PendingWrite]) {
+    for write in writes {
+      let slice = Int(write.slice)
       switch write.memory {
       case .dram: Self.store(write, state.dram.base + write.entry)
       case .sram: Self.store(write, state.sram(slice) + write.entry)
@@ -100,7 +115,6 @@ final class StrictMachine {
       case .cells: state.cells(slice)[write.entry] = Int64(bitPattern: write.bits)
       }
     }
-    endReads(who)
   }
 
   func endReads(_ who: Issuer) {

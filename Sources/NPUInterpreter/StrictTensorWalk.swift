@@ -61,6 +61,7 @@ extension StrictTensorWalk {
       var odometer = Odometer(plan.time, plan.sizes)
       while odometer.next(&index) {
         _ = fetch(slice, index, isObserved: true)
+        counters.sramReadBytes += packetBytes
         guard slice == 0 else { continue }
         counts.fetch += Self.steps(packetBytes, rate)
         flits += Self.steps(packetBytes, machine.flitBytes)
@@ -127,7 +128,6 @@ extension StrictTensorWalk {
     }
     if isObserved {
       strict.read(.sram, plan.first + slice, address, size, who)
-      counters.sramReadBytes += size
     }
     let memory = UnsafeRawPointer(state.sram(plan.first + slice)) + address
     if let table = fetch.table {

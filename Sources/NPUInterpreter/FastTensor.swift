@@ -1,0 +1,576 @@
+import CKernels
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// A tensor instruction bound to kernels: offsets of every output step and of every step of a reduction, computed
+/// once. Nil for what is rare: such an instruction is walked element by element.
+final class FastTensor: @unchecked Sendable {
+  let plan: TensorPlan
+  private let machine: SliceMachine
+  private let program: FastProgram
+  private let packets: Int
+  /// Elements from packet to packet behind the adapter.
+  private let pitch: Int
+  private let halves: Bool
+  /// Offsets of packets, in elements: by output step and by step of the reduction.
+  private let xb: [Int32]
+  private let xo: [Int32]
+  /// The same of packed units.
+  private let wb: [Int32]
+  private let wo: [Int32]
+  private let firstUnit: Int
+  private let unitStep: Int
+  private let unitCount: Int
+  private let block: Int
+  /// What lands, per slice.
+  let places: furc_npu_places
+  let stagedBytes: Int
+  private let extents: [Int]
+  /// Strides of the input in words, of the operands in elements.
+  private let inputStrides: [Int]
+  private let sourceStrides: [[Int]]
+  private let level = furc_cpu_level()
+
+  private var body: TensorInstruction { plan.body }
+  private var isContract: Bool { body.accumulate.kind == .contract }
+  private var flits: Int { plan.shape.flits }
+  private var wordsPerSlice: Int { plan.shape.steps * flits * 8 }
+
+  init?(_ plan: TensorPlan, on machine: SliceMachine) {
+    let body = plan.body
+    guard body.accumulate.start == .zero, body.accumulate.finish == .drain else { return nil }
+    self.plan = plan
+    self.machine = machine
+    packets = plan.shape.fetches
+    let isContract = body.accumulate.kind == .contract
+    let isRegisterSink = if case .registerFile = body.sink { true } else { false }
+    halves = isContract && plan.sum == .integer
+    pitch = isRegisterSink ? machine.packetBytes : halves ? plan.packet + plan.packet % 2 : plan.width
+    let room = plan.slices.multipliedReportingOverflow(by: packets * pitch)
+    guard plan.shape.nest < 1 << 28, packets < 1 << 28, !room.overflow, room.partialValue < 1 << 30,
+      plan.slices * plan.shape.steps * plan.shape.flits < 1 << 26
+    else { return nil }
+    if let steps = plan.program, let kinds = plan.kinds {
+      guard let encoded = FastProgram(steps, kinds) else { return nil }
+      program = encoded
+    } else {
+      program = FastProgram()
+    }
+
+    let width = isRegisterSink ? machine.packetBytes : halves ? plan.packet + plan.packet % 2 : plan.width
+    let steps = plan.packetStrides(plan.shape.fetches).map { $0 * width }
+    xb = Self.offsets(plan.retained, plan.sizes, steps)
+    xo = Self.offsets(plan.reduced, plan.sizes, steps)
+    let unitStrides = body.loops.map { Int($0.registerStride) }
+    let used = plan.nest.filter { plan.sizes[$0] > 1 && unitStrides[$0] != 0 }
+    let span = TensorPlan.span(
+      Int(body.accumulate.registerBase), used.map { (plan.sizes[$0], unitStrides[$0]) })
+    let step = max(used.reduce(0) { Self.gcd($0, abs(unitStrides[$1])) }, 1)
+    let block = halves && plan.columns == 1 ? pitch * 8 : plan.packet * 8
+    self.block = block
+    firstUnit = span.lowerBound
+    unitStep = step
+    unitCount = (span.upperBound - span.lowerBound) / step + 1
+    let unitOffsets = unitStrides.map { $0 / step * block }
+    let base = (Int(body.accumulate.registerBase) - span.lowerBound) / step * block
+    wb = isContract ? Self.offsets(plan.retained, plan.sizes, unitOffsets).map { $0 + Int32(base) } : []
+    wo = isContract ? Self.offsets(plan.reduced, plan.sizes, unitOffsets) : []
+
+    guard let layout = FastLayout(plan, machine) else { return nil }
+    places = layout.places
+    stagedBytes = layout.stagedBytes
+    extents = layout.extents
+    inputStrides = layout.inputStrides
+    sourceStrides = layout.sourceStrides
+  }
+
+  private static func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
+
+  /// Σ idx · stride for all indices of some loops, in their order.
+  private static func offsets(_ loops: [Int], _ sizes: [Int], _ strides: [Int]) -> [Int32] {
+    var list: [Int32] = [0]
+    for loop in loops {
+      list = list.flatMap { base in (0..<sizes[loop]).map { base + Int32($0 * strides[loop]) } }
+    }
+    return list
+  }
+}
+
+extension TensorPlan {
+  /// By loop: packets from index to index, where the packets of all slices lie one behind the other.
+  fileprivate func packetStrides(_ packets: Int) -> [Int] {
+    var strides = [Int](repeating: 0, count: sizes.count)
+    var next = 1
+    for loop in time.reversed() {
+      strides[loop] = next
+      next *= sizes[loop]
+    }
+    for (number, loop) in body.loops.enumerated() {
+      switch loop.kind {
+      case .ring1: strides[number] = Int(body.exchange.inner) * packets
+      case .ring0: strides[number] = packets
+      case .time, .reuse: break
+      }
+    }
+    return strides
+  }
+}
+
+// Running it.
+extension FastTensor {
+  /// Computes what the instruction will write, slice by slice, `stagedBytes` each, into `staged`.
+  /// - Returns: false if the data does not allow it, and the instruction must be walked.
+  /// - Throws: `accumulatorOverflow`, `addressRange`, `invalidKernel` for a requantization constant.
+  func compute(_ state: MachineState, _ scratch: FastScratch, _ staged: Bytes, threads: Int)
+    throws(Diagnostic)
+    -> Bool
+  {
+    let slices = plan.slices
+    let work = plan.shape.nest * plan.packet * max(flits, 1) * slices
+    let threads = work < 1 << 18 ? 1 : threads
+    let elementSize = halves ? 2 : 4
+    let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)
+    let masks = needsMasks ? try scratch.masks.reserve(slices * packets * 4) : nil
+    nonisolated(unsafe) let packetBase = x
+    nonisolated(unsafe) let maskBase = masks
+    let sliceBytes = packets * pitch * elementSize
+    let fetched = Parallel.map(slices, threads: threads) { slice in
+      self.fetch(
+        state, slice, packetBase + slice * sliceBytes, maskBase.map { $0 + slice * self.packets * 4 })
+    }
+    guard fetched.allSatisfy({ $0 }) else {
+      throw Diagnostic(.addressRange, "a fetch leaves the SRAM of its slice")
+    }
+    nonisolated(unsafe) let target = staged.base
+    if case .registerFile = body.sink {
+      Parallel.forEach(slices, threads: threads) { slice in
+        self.passPackets(slice, packetBase, target + slice * self.stagedBytes)
+      }
+      return true
+    }
+    nonisolated(unsafe) let words = try scratch.words.reserve(slices * wordsPerSlice * 4)
+    let statuses = Parallel.map(slices, threads: threads) { slice in
+      self.accumulate(state, slice, packetBase, maskBase, words + slice * self.wordsPerSlice * 4)
+    }
+    if statuses.contains(.mustWalk) { return false }
+    if statuses.contains(.overflow) { throw overflow }
+    nonisolated(unsafe) var input = words
+    if body.reducer.kind != .none {
+      nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
+      let combined = Parallel.map(slices, threads: threads) { slice in self.combine(slice, words, sums) }
+      if combined.contains(false) { throw overflow }
+      input = sums
+    }
+    nonisolated(unsafe) let streams = input
+    let done = Parallel.map(slices, threads: threads) { slice in
+      !self.goesOn(slice)
+        || self.finish(
+          state, slice, streams + slice * self.wordsPerSlice * 4, target + slice * self.stagedBytes)
+    }
+    if done.contains(false) {
+      throw Diagnostic(.invalidKernel, "P3: a multiplier or shift of requant is out of range")
+    }
+    return true
+  }
+
+  private var overflow: Diagnostic { Diagnostic(.accumulatorOverflow, "an integer sum leaves 32 bits") }
+
+  /// Puts what `compute` left into the memory of the sink.
+  func land(_ staged: Bytes, _ state: MachineState) {
+    var places = places
+    for slice in 0..<plan.slices where goesOn(slice) {
+      let source = staged.base + slice * stagedBytes
+      furc_npu_scatter(&places, source, sinkBase(state, plan.first + slice))
+    }
+  }
+
+  private func sinkBase(_ state: MachineState, _ slice: Int) -> UnsafeMutableRawPointer {
+    switch body.sink {
+    case .commit(let commit): state.sram(slice) + Int(commit.base)
+    case .registerFile(let base): state.registers(slice).raw + Int(base) * state.wordsPerUnit * 4
+    case .vectorRegisters(let base): state.vectors(slice).raw + Int(base) * 4
+    case .tables(let base): state.tables(slice).raw + Int(base) * 4
+    }
+  }
+
+  private func digit(_ slice: Int) -> Int { slice / Int(body.reducer.stride) % Int(body.reducer.size) }
+
+  func goesOn(_ slice: Int) -> Bool {
+    body.reducer.kind == .none || body.reducer.output != .one || digit(slice) == 0
+  }
+
+  private var needsMasks: Bool {
+    guard !body.fetch.bounds.isEmpty || body.fetch.validLoop != 255 else { return false }
+    switch body.accumulate.kind {
+    case .contract: return plan.sum != .integer
+    case .argumentOfMaximum, .argumentOfMinimum: return true
+    default: return false
+    }
+  }
+
+  /// What stands for a skipped element where it changes nothing.
+  private var skipWord: UInt32 {
+    switch body.accumulate.kind {
+    case .product: plan.isFloat ? Float(1).bitPattern : 1
+    case .maximum: plan.isFloat ? (-Float.infinity).bitPattern : UInt32(bitPattern: .min)
+    case .minimum: plan.isFloat ? Float.infinity.bitPattern : UInt32(bitPattern: .max)
+    default: 0
+    }
+  }
+
+  private func fetch(
+    _ state: MachineState, _ slice: Int, _ result: UnsafeMutableRawPointer, _ masks: UnsafeMutableRawPointer?
+  ) -> Bool {
+    let fetch = body.fetch
+    var job = furc_npu_fetch()
+    job.memory = UnsafePointer(state.sram(plan.first + slice).assumingMemoryBound(to: UInt8.self))
+    job.memory_bytes = Int64(machine.sramBytesPerSlice)
+    job.base = Int64(fetch.base)
+    job.rank = Int32(plan.time.count)
+    set(&job.sizes, plan.time.map { plan.sizes[$0] })
+    set(&job.strides, plan.time.map { Int(body.loops[$0].fetchStride) })
+    job.packet = Int32(plan.packet)
+    job.type = fetch.element.streamType ?? 0
+    job.zero_point = Int32(fetch.zeroPoint)
+    if let table = fetch.table {
+      job.table = UnsafePointer(state.tables(plan.first + slice) + Int(table) * 256)
+    }
+    job.valid_loop = -1
+    if fetch.validLoop != 255 {
+      job.valid_loop = Int32(plan.time.firstIndex(of: Int(fetch.validLoop)) ?? -1)
+      job.valid_count = Int64(fetch.validCount)
+    }
+    job.bound_count = Int32(fetch.bounds.count)
+    for (number, bound) in fetch.bounds.enumerated() {
+      var record = furc_npu_bound()
+      record.origin =
+        Int64(bound.origin) + Int64(slice / Int(bound.divisor) % Int(bound.modulus)) * Int64(bound.step)
+      record.element_coefficient = Int64(bound.elementCoefficient)
+      record.low = Int64(bound.low)
+      record.high = Int64(bound.high)
+      set(&record.coefficients, plan.time.map { Int(bound.coefficients[$0]) })
+      if number == 0 { job.bounds.0 = record } else { job.bounds.1 = record }
+    }
+    if let outside = fetch.outside {
+      job.has_outside = 1
+      job.outside = outside
+    }
+    job.skip = skipWord
+    job.halves = halves ? 1 : 0
+    job.pitch = Int32(pitch)
+    job.`repeat` = fetch.isBroadcast ? 8 : 1
+    job.result = result
+    job.present = masks?.assumingMemoryBound(to: UInt32.self)
+    return furc_npu_fetch_packets(&job, level) == 0
+  }
+
+  private func set<Values>(_ field: inout Values, _ values: [Int]) {
+    withUnsafeMutableBytes(of: &field) { memory in
+      for (index, value) in values.enumerated() {
+        memory.storeBytes(of: Int64(value), toByteOffset: index * 8, as: Int64.self)
+      }
+    }
+  }
+
+  /// The first packet that a slice receives, counted over all slices.
+  private func firstPacket(_ slice: Int) -> Int {
+    let source = plan.source(of: slice, [Int](repeating: 0, count: 8))
+    var packet = source.slice * packets
+    if let leaving = plan.shape.leaving {
+      packet += source.leaving * plan.time.filter { $0 > leaving }.reduce(1) { $0 * plan.sizes[$1] }
+    }
+    return packet
+  }
+
+  private func passPackets(
+    _ slice: Int, _ packets: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer
+  ) {
+    let source = packets + firstPacket(slice) * pitch * 4
+    for (step, offset) in xb.enumerated() {
+      (target + step * pitch * 4).copyMemory(from: source + Int(offset) * 4, byteCount: pitch * 4)
+    }
+  }
+
+  enum Status { case done, overflow, mustWalk }
+
+  private func accumulate(
+    _ state: MachineState, _ slice: Int, _ packets: UnsafeMutableRawPointer,
+    _ masks: UnsafeMutableRawPointer?,
+    _ words: UnsafeMutableRawPointer
+  ) -> Status {
+    let first = firstPacket(slice)
+    let x = packets + first * pitch * (halves ? 2 : 4)
+    let present = masks.map { UnsafePointer(($0 + first * 4).assumingMemoryBound(to: UInt32.self)) }
+    if body.accumulate.kind == .none {
+      let target = words.assumingMemoryBound(to: UInt32.self)
+      let source = x.assumingMemoryBound(to: UInt32.self)
+      for step in 0..<xb.count {
+        for e in 0..<plan.width { target[step * 8 + e] = source[Int(xb[step]) + e] }
+        for e in plan.width..<8 { target[step * 8 + e] = 0 }
+      }
+      return .done
+    }
+    return xb.withUnsafeBufferPointer { xb in
+      xo.withUnsafeBufferPointer { xo in
+        wb.withUnsafeBufferPointer { wb in
+          wo.withUnsafeBufferPointer { wo in
+            var job = furc_npu_steps()
+            job.xb = xb.baseAddress
+            job.xo = xo.baseAddress
+            job.wb = wb.baseAddress
+            job.wo = wo.baseAddress
+            job.steps = Int64(xb.count)
+            job.count = Int64(xo.count)
+            job.packet = Int32(isContract && halves && plan.columns == 1 ? pitch : plan.packet)
+            job.depth = Int32(body.accumulate.treeDepth)
+            job.columns = Int32(plan.columns)
+            job.present = present
+            return isContract
+              ? contract(&job, state, slice, x, words)
+              : reduce(&job, x, words.assumingMemoryBound(to: UInt32.self))
+          }
+        }
+      }
+    }
+  }
+
+  private func reduce(
+    _ job: inout furc_npu_steps, _ x: UnsafeMutableRawPointer, _ words: UnsafeMutablePointer<UInt32>
+  ) -> Status {
+    job.packet = Int32(plan.width)
+    let kind =
+      switch body.accumulate.kind {
+      case .product: FURC_NPU_PRODUCT
+      case .maximum: FURC_NPU_MAXIMUM
+      case .minimum: FURC_NPU_MINIMUM
+      case .argumentOfMaximum: FURC_NPU_ARGMAX
+      case .argumentOfMinimum: FURC_NPU_ARGMIN
+      default: body.accumulate.hasSixteenPartials ? FURC_NPU_SUM16 : FURC_NPU_SUM
+      }
+    let source = x.assumingMemoryBound(to: UInt32.self)
+    let status = furc_npu_reduce(&job, source, Int32(kind), plan.isFloat ? 1 : 0, words, level)
+    return status == 0 ? .done : .overflow
+  }
+
+  private func combine(
+    _ slice: Int, _ words: UnsafeMutableRawPointer, _ sums: UnsafeMutableRawPointer
+  ) -> Bool {
+    let reducer = body.reducer
+    let first = slice - digit(slice) * Int(reducer.stride)
+    let kind =
+      switch reducer.kind {
+      case .maximum: FURC_NPU_MAXIMUM
+      case .minimum: FURC_NPU_MINIMUM
+      default: FURC_NPU_SUM
+      }
+    let terms: [UnsafePointer<UInt32>?] = (0..<Int(reducer.size)).map {
+      UnsafePointer(
+        (words + (first + $0 * Int(reducer.stride)) * wordsPerSlice * 4).assumingMemoryBound(to: UInt32.self))
+    }
+    let result = (sums + slice * wordsPerSlice * 4).assumingMemoryBound(to: UInt32.self)
+    return furc_npu_combine(
+      terms, Int32(terms.count), Int64(wordsPerSlice), Int32(kind), plan.isInputFloat ? 1 : 0, result, level)
+      == 0
+  }
+}
+
+extension UnsafeMutablePointer {
+  var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(self) }
+}
+
+// Contractions.
+extension FastTensor {
+  private func contract(
+    _ job: inout furc_npu_steps, _ state: MachineState, _ slice: Int, _ x: UnsafeMutableRawPointer,
+    _ words: UnsafeMutableRawPointer
+  ) -> Status {
+    let units = UnsafePointer(state.registers(plan.first + slice) + firstUnit * state.wordsPerUnit)
+    let size = plan.sum == .integer ? 2 : 4
+    let weights = UnsafeMutableRawPointer.allocate(byteCount: unitCount * block * size + 64, alignment: 64)
+    defer { weights.deallocate() }
+    let (perUnit, step, count) = (Int64(state.wordsPerUnit), Int64(unitStep), Int64(unitCount))
+    let (lanes, packet) = (Int32(plan.lanes), Int32(plan.packet))
+    guard plan.sum == .integer else {
+      let w = weights.assumingMemoryBound(to: Float.self)
+      furc_npu_pack_f32(units, perUnit, step, count, lanes, packet, w)
+      return contractFloats(&job, x.assumingMemoryBound(to: Float.self), w, words)
+    }
+    let w = weights.assumingMemoryBound(to: Int16.self)
+    let greatest =
+      plan.columns == 1
+      ? furc_npu_pack_i16(units, perUnit, step, count, lanes, packet, w)
+      : furc_npu_pack_columns_i16(units, perUnit, step, count, lanes, packet, w)
+    guard greatest < 1 << 20 else { return .mustWalk }
+    // A product is at most 255 · greatest; so many steps fit 32 bits.
+    let perStep = 255 * max(Int(greatest), 1) * (plan.packet / plan.columns)
+    let chunk = max(Int(Int32.max) / perStep, 1)
+    let isSequential = body.accumulate.laneOrder == .sequential
+    let columns =
+      isSequential ? UnsafeMutableRawPointer.allocate(byteCount: wordsOfSteps * 4, alignment: 64) : words
+    defer { if isSequential { columns.deallocate() } }
+    let result = columns.assumingMemoryBound(to: Int32.self)
+    let halves = x.assumingMemoryBound(to: Int16.self)
+    func run(_ result: UnsafeMutablePointer<Int32>) {
+      if plan.columns == 1 {
+        furc_npu_contract_i16(&job, halves, w, result, level)
+      } else {
+        furc_npu_contract_columns_i16(&job, halves, w, result, level)
+      }
+    }
+    if Int(job.count) <= chunk {
+      run(result)
+    } else {
+      var totals = [Int64](repeating: 0, count: wordsOfSteps)
+      let (allX, allW, all) = (job.xo, job.wo, Int(job.count))
+      var done = 0
+      while done < all {
+        job.count = Int64(min(chunk, all - done))
+        job.xo = allX.map { $0 + done }
+        job.wo = allW.map { $0 + done }
+        run(result)
+        for index in totals.indices { totals[index] += Int64(result[index]) }
+        done += Int(job.count)
+      }
+      for (index, total) in totals.enumerated() {
+        guard let value = Int32(exactly: total) else { return .overflow }
+        result[index] = value
+      }
+    }
+    if isSequential {
+      spread(columns.assumingMemoryBound(to: UInt32.self), words.assumingMemoryBound(to: UInt32.self))
+    }
+    return .done
+  }
+
+  private var wordsOfSteps: Int { plan.shape.steps * plan.columns * 8 }
+
+  private func contractFloats(
+    _ job: inout furc_npu_steps, _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>,
+    _ words: UnsafeMutableRawPointer
+  ) -> Status {
+    // In sequential order there may be more words of columns than of flits.
+    let count = wordsOfSteps
+    if plan.sum == .chain {
+      let sums = UnsafeMutablePointer<Float>.allocate(capacity: count)
+      defer { sums.deallocate() }
+      sums.initialize(repeating: 0, count: count)
+      furc_npu_contract_f32(&job, x, w, sums, level)
+      move(UnsafeMutableRawPointer(sums).assumingMemoryBound(to: UInt32.self), words)
+      return .done
+    }
+    // E4M3 products are multiples of 2^-18 below 2^18: as many as 2^17 stay exact in 53 bits.
+    guard Int(job.count) * plan.packet <= 1 << 17 else { return .mustWalk }
+    for unit in 0..<(unitCount * block) where w[unit].magnitude > Float8E4M3.largest { return .mustWalk }
+    let sums = UnsafeMutablePointer<Double>.allocate(capacity: count)
+    defer { sums.deallocate() }
+    sums.initialize(repeating: 0, count: count)
+    furc_npu_contract_f64(&job, x, w, sums, level)
+    let rounded = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
+    defer { rounded.deallocate() }
+    for index in 0..<count { rounded[index] = (Float(sums[index]) + 0).canonical.bitPattern }
+    move(rounded, words)
+    return .done
+  }
+
+  private func move(_ columns: UnsafeMutablePointer<UInt32>, _ words: UnsafeMutableRawPointer) {
+    let target = words.assumingMemoryBound(to: UInt32.self)
+    if body.accumulate.laneOrder == .interleaved {
+      target.update(from: columns, count: wordsOfSteps)
+    } else {
+      spread(columns, target)
+    }
+  }
+
+  /// From [step][column][8 lanes] to flits of a lane's columns.
+  private func spread(_ columns: UnsafeMutablePointer<UInt32>, _ words: UnsafeMutablePointer<UInt32>) {
+    let perLane = (plan.columns + 7) / 8
+    for step in 0..<plan.shape.steps {
+      for lane in 0..<plan.lanes {
+        for column in 0..<plan.columns {
+          let flit = lane * perLane + column / 8
+          words[(step * flits + flit) * 8 + column % 8] = columns[(step * plan.columns + column) * 8 + lane]
+        }
+      }
+    }
+  }
+}
+
+// Vector program and cast.
+extension FastTensor {
+  private func finish(
+    _ state: MachineState, _ slice: Int, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
+  ) -> Bool {
+    var input = words
+    if plan.shape.scatter > 1 {
+      let loop = Int(body.reducer.loop)
+      let place = plan.retained.firstIndex(of: loop) ?? 0
+      input += digit(slice) * plan.outputSizes[loop] * inputStrides[place] * 4
+    }
+    var streams: [furc_stream] = []
+    for source in program.sources {
+      switch source {
+      case .input: streams.append(stream(input, plan.isInputFloat ? .f32 : .i32, inputStrides))
+      case .operand(let number):
+        let operand = body.vector.operands[number]
+        switch operand.source {
+        case .registers(let base):
+          let data = state.vectors(plan.first + slice).raw + Int(base) * 4
+          let isFloat = plan.kinds?.operands[number] == .float
+          streams.append(stream(data, isFloat ? .f32 : .i32, sourceStrides[number]))
+        case .second(let second):
+          let data = state.sram(plan.first + slice) + Int(second.base)
+          streams.append(stream(data, second.element, sourceStrides[number]))
+        }
+      }
+    }
+    let element: ElementType
+    if case .commit(let commit) = body.sink {
+      element = commit.element
+    } else {
+      element = plan.isOutputFloat ? .f32 : .i32
+    }
+    var contiguous = [Int](repeating: 1, count: extents.count)
+    for index in extents.indices.dropLast().reversed() {
+      contiguous[index] = contiguous[index + 1] * extents[index + 1]
+    }
+    let tables = program.slots.map { slot in
+      furc_table(entries: UnsafePointer(state.tables(plan.first + slice) + slot * 256), low: -128, count: 256)
+    }
+    let result = stream(staged, element, contiguous)
+    return program.steps.withUnsafeBufferPointer { steps in
+      tables.withUnsafeBufferPointer { tables in
+        streams.withUnsafeBufferPointer { sources in
+          var encoded = furc_program(
+            steps: steps.baseAddress, tables: tables.baseAddress, step_count: Int32(steps.count),
+            uniform_count: Int32(program.uniformCount), block_count: Int32(program.blockCount),
+            result: Int32(program.result))
+          return withUnsafePointer(to: &encoded) { pointer in
+            var job = furc_program_job()
+            job.program = pointer
+            job.rank = Int32(extents.count)
+            job.source_count = Int32(sources.count)
+            set(&job.extents, extents)
+            job.sources = sources.baseAddress
+            job.result = result
+            job.begin = 0
+            job.end = Int64(extents.reduce(1, *))
+            return furc_program_run(&job, level) == Int32(FURC_PROGRAM_DONE)
+          }
+        }
+      }
+    }
+  }
+
+  private func stream(
+    _ data: UnsafeMutableRawPointer, _ element: ElementType, _ strides: [Int]
+  ) -> furc_stream {
+    var stream = furc_stream()
+    stream.data = data
+    stream.type = element.streamType ?? 0
+    set(&stream.strides, strides)
+    return stream
+  }
+}
