@@ -81,10 +81,11 @@ extension Rewriter {
     let old = graph.results(of: quantizer)[0]
     let value = graph.values[result]
     if graph.values[old].type.element == value.type.element {
-      if graph.outputs.contains(old) {
-        guard !graph.outputs.contains(result) else { return try keep(quantizer, reading: result) }
-        setName(of: result, to: graph.values[old].name)
-      }
+      guard let copies = graph.copies(of: old),
+        !graph.outputs.contains(old) || !graph.outputs.contains(result)
+      else { return try keep(quantizer, reading: result) }
+      if graph.outputs.contains(old) { setName(of: result, to: graph.values[old].name) }
+      for copy in copies { setQuantization(of: copy, to: value.quantization) }
       replaceUses(of: old, by: result)
       return erase(quantizer)
     }
@@ -181,9 +182,24 @@ extension Rewriter {
 
 extension Graph {
   /// Operators that pass stored numbers unchanged, so that operand and result may carry one quantization.
-  private static let copies: Set<String> = [
+  private static let copyOperators: Set<String> = [
     "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice",
   ]
+
+  /// The values that are copies of a stored one and must carry its quantization if it does. Nil where something
+  /// else than a DequantizeLinear reads it or one of them.
+  fileprivate func copies(of value: ValueID) -> [ValueID]? {
+    var all: [ValueID] = []
+    for user in users(of: value) where conversion(user, "DequantizeLinear") == nil {
+      let result = results(of: user)[0]
+      guard Self.copyOperators.contains(nodes[user].op), nodes[user].domain.isEmpty,
+        operands(of: user).dropFirst().allSatisfy({ $0 != value }), values[result].quantization == nil,
+        let further = copies(of: result)
+      else { return nil }
+      all += [result] + further
+    }
+    return all
+  }
 
   /// The values that carry a quantization if a stored value, so far without one, does: itself and those that
   /// it is a copy of, back to an input or a QuantizeLinear. Nil where that would change what something else
@@ -194,7 +210,7 @@ extension Graph {
     guard values[value].quantization == nil, isRead else { return nil }
     guard !definer.isNone else { return values[value].definition == .input ? [value] : nil }
     if nodes[definer].op == "QuantizeLinear", nodes[definer].domain.isEmpty { return [value] }
-    guard Self.copies.contains(nodes[definer].op), nodes[definer].domain.isEmpty else { return nil }
+    guard Self.copyOperators.contains(nodes[definer].op), nodes[definer].domain.isEmpty else { return nil }
     return carriers(operands(of: definer)[0], user: definer).map { $0 + [value] }
   }
 

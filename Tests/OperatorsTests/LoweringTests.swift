@@ -304,3 +304,46 @@ private func checkParts(_ attributes: [Attribute], _ operands: [Tensor], _ lengt
   #expect(try OperatorSet.standard.lower(graph).evaluate(named: ["x": operands[0]]) == evaluated)
   #expect(evaluated.map(\.count) == lengths.map { $0 * operands[0].count / 7 })
 }
+
+@Test(arguments: Seed.all)
+func transposedConvolution(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for _ in 0..<20 {
+    let rank = random.int(1...2)
+    let (group, perGroup, outPerGroup) = (random.pick([1, 1, 2]), random.int(1...2), random.int(1...2))
+    let kernel = (0..<rank).map { _ in random.int(1...4) }
+    var attributes = [
+      ints("strides", (0..<rank).map { _ in random.int(1...3) }), int("group", group),
+      ints("dilations", (0..<rank).map { _ in random.int(1...2) }),
+    ]
+    switch random.int(0...3) {
+    case 0: attributes.append(ints("output_padding", (0..<rank).map { _ in random.int(0...1) }))
+    case 1: attributes.append(ints("output_shape", (0..<rank).map { _ in random.int(4...7) }))
+    case 2: attributes.append(Attribute("auto_pad", .string("SAME_UPPER")))
+    default: attributes.append(ints("pads", (0..<(2 * rank)).map { _ in 0 }))
+    }
+    let element = random.pick(floats)
+    let x = try random.floats([2, group * perGroup] + (0..<rank).map { _ in random.int(2...4) }, element)
+    let w = try random.floats([group * perGroup, outPerGroup] + kernel, element)
+    let bias = random.flag() ? try random.floats([group * outPerGroup], element) : nil
+    try check("ConvTranspose", attributes, [x, w, bias])
+  }
+}
+
+@Test(arguments: Seed.all)
+func norms(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for _ in 0..<6 {
+    let element = random.pick(floats)
+    let shape = [2, 3, random.pick([1, 7, 80])]
+    let x = try random.floats(shape, element, edges: random.flag())
+    let axis = random.int(-2...(-1))
+    let inner = axis == -1 ? [shape[2]] : [3, 1]
+    try check("LayerNormalization", [int("axis", axis)], [x, try random.floats(inner, element)])
+    let parameters = [try random.floats(inner, element), try random.floats([shape[2]], element)]
+    try check("LayerNormalization", [int("axis", axis)], [x] + parameters)
+    try check(
+      "InstanceNormalization", [], [x, try random.floats([3], element), try random.floats([3], element)])
+    try check("LogSoftmax", [int("axis", axis)], [x])
+  }
+}

@@ -51,7 +51,7 @@ public struct Softmax: Operator {
   }
 
   /// The reduction along the axis, in f32.
-  private func reduce(
+  func reduce(
     _ reduction: Kernel.Reduction, _ type: TensorType, _ buffer: BufferID, _ axis: Int,
     _ context: inout LoweringContext
   ) -> BufferID {
@@ -64,7 +64,7 @@ public struct Softmax: Operator {
   }
 
   /// A map over x and what was reduced from it.
-  private func combine(
+  func combine(
     _ type: TensorType, _ x: BufferID, _ reduced: BufferID, _ element: ElementType, _ axis: Int,
     _ context: inout LoweringContext, _ build: (inout Program, Register, Register) -> Register
   ) -> BufferID {
