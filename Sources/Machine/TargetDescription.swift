@@ -60,8 +60,8 @@ public struct TargetDescription: Hashable, Sendable {
 }
 
 extension SliceMachine {
-  /// The types that a tensor unit may multiply.
-  public static let multipliable: [ElementType] = [.i4, .u4, .i8, .u8, .f8e4m3, .f8e5m2, .bf16, .f16, .f32]
+  /// The types that a tensor unit may multiply. Sums of E5M2 products are wider than a cell.
+  public static let multipliable: [ElementType] = [.i4, .u4, .i8, .u8, .f8e4m3, .bf16, .f16, .f32]
 
   /// - Throws: `invalidTarget` with the first rule that the numbers break.
   public func validate() throws(Diagnostic) {

@@ -140,7 +140,7 @@ machine:
   dram_byte_femtojoules: {value: 10000, source: chosen, reason: "small, so that tests can walk every case"}
   vector_femtojoules: {value: 1000, source: chosen, reason: "small, so that tests can walk every case"}
   tdp_milliwatts: {value: 1000, source: chosen, reason: "small, so that tests can walk every case"}
-  contraction_types: {value: [i8, u8, i4, u4, f8e4m3, f8e5m2, bf16, f16, f32], source: chosen, reason: "all, so that every arithmetic is exercised"}
+  contraction_types: {value: [i8, u8, i4, u4, f8e4m3, bf16, f16, f32], source: chosen, reason: "all, so that every arithmetic is exercised"}
 
 """#),
 ]
