@@ -129,6 +129,18 @@ import Testing
     #expect(negative.kind == .invalidModel)
   }
 
+  /// Constants of a wrong type reach inference, never an evaluator.
+  @Test func constantOperandsOfAWrongType() throws {
+    let refusal = try Self.only(
+      ModelWriter.model {
+        $0.floats("x", [2], [1, 2])
+        $0.initializer("zero", [], type: 3) { $0.bytes(9, [0]) }
+        $0.node("QuantizeLinear", ["x", "zero", "zero"], ["y"])
+        $0.output("y", type: 3)
+      })
+    #expect(refusal.kind == .invalidOperand)
+  }
+
   @Test func missingFiles() {
     do {
       _ = try ONNXImporter.importModel(path: "/no/such/model.onnx")

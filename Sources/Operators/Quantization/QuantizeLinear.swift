@@ -24,6 +24,7 @@ public struct QuantizeLinear: Operator {
 
   public func infer(_ context: InferenceContext) throws(Diagnostic) -> [ValueType] {
     let x = try context.type(0, of: ElementType.narrowFloats + [.i32])
+    _ = try context.type(1, of: ElementType.narrowFloats)
     guard blockSize == 0, saturate else {
       throw Diagnostic(.invalidOperand, "block_size is \(blockSize), saturate \(saturate)")
     }
