@@ -20,8 +20,13 @@ public struct OperandType: Equatable, Sendable {
 public struct InferenceContext: Sendable {
   /// Nil where an optional operand is absent.
   public let operands: [OperandType?]
+  /// The graphs that the node runs.
+  public let regions: [Graph]
 
-  public init(_ operands: [OperandType?]) { self.operands = operands }
+  public init(_ operands: [OperandType?], regions: [Graph] = []) {
+    self.operands = operands
+    self.regions = regions
+  }
 
   /// Whether the operand is there.
   public func has(_ index: Int) -> Bool { operands.indices.contains(index) && operands[index] != nil }

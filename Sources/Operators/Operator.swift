@@ -17,6 +17,9 @@ public protocol Operator: Equatable, Sendable {
   func infer(_ context: InferenceContext) throws(Diagnostic) -> [ValueType]
   /// The meaning of the operator: slow, obvious, normative. Operands satisfy `infer`; absent ones are nil.
   func evaluate(_ operands: [Tensor?]) throws(Diagnostic) -> [Tensor]
+  /// The same for an operator that runs the regions of its node; others ignore them.
+  func evaluate(_ operands: [Tensor?], regions: [Graph], _ operators: OperatorSet) throws(Diagnostic)
+    -> [Tensor]
   /// Adds kernels with the same bytes and returns the buffers of the results, or nil where the operator, or
   /// these types or attributes of it, have none.
   func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]?
@@ -71,6 +74,10 @@ public struct AttributeField<Root>: Sendable {
 }
 
 extension Operator {
+  public func evaluate(
+    _ operands: [Tensor?], regions: [Graph], _ operators: OperatorSet
+  ) throws(Diagnostic) -> [Tensor] { try evaluate(operands) }
+
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? { nil }
 
   /// The attributes that differ from their defaults, in the order of `fields`: what a node stores.

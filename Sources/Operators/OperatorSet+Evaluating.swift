@@ -22,9 +22,11 @@ extension OperatorSet {
         real.append(try quantization.dequantize(tensor))
       }
       // Inference is what evaluation may rely on, and run-time shapes have not passed it.
-      let inferred = try instance.infer(InferenceContext(real.map { $0.map { OperandType($0) } }))
+      let regions = graph.nodes[node].regions
+      let known = InferenceContext(real.map { $0.map { OperandType($0) } }, regions: regions)
+      let inferred = try instance.infer(known)
       for type in inferred { _ = try type.concrete?.byteCount() }
-      let computed = try instance.evaluate(real)
+      let computed = try instance.evaluate(real, regions: regions, self)
       var stored: [Tensor] = []
       for (value, tensor) in zip(graph.results(of: node), computed) {
         guard !isConversion, let quantization = graph.values[value].quantization else {

@@ -6,13 +6,13 @@ extension OperatorSet {
     ConvInteger.self, ConvTranspose.self, Cos.self, DepthToSpace.self, DequantizeLinear.self, Div.self,
     Elu.self, Equal.self, Erf.self, Exp.self, Expand.self, Flatten.self, Floor.self, Gather.self, Gelu.self,
     Gemm.self, GlobalAveragePool.self, GlobalMaxPool.self, Greater.self, GreaterOrEqual.self,
-    HardSigmoid.self, HardSwish.self, Identity.self, InstanceNormalization.self, LSTM.self,
+    HardSigmoid.self, HardSwish.self, Identity.self, If.self, InstanceNormalization.self, LSTM.self,
     LayerNormalization.self, LeakyRelu.self, Less.self, LessOrEqual.self, Log.self, LogSoftmax.self,
     MatMul.self, MatMulInteger.self, Max.self, MaxPool.self, Min.self, Mul.self, Neg.self, Not.self,
     OneHot.self, Or.self, Pad.self, Pow.self, QuantizeLinear.self, RangeOperator.self, Reciprocal.self,
     ReduceMax.self, ReduceMean.self, ReduceMin.self, ReduceSum.self, Relu.self, Reshape.self, Resize.self,
-    Round.self, Shape.self, Sigmoid.self, Sin.self, Slice.self, Softmax.self, Softplus.self, Split.self,
-    Sqrt.self, Squeeze.self, Sub.self, Sum.self, Tanh.self, Tile.self, Transpose.self, Unsqueeze.self,
-    Where.self, Xor.self,
+    Round.self, Shape.self, Sigmoid.self, Sin.self, Size.self, Slice.self, Softmax.self, Softplus.self,
+    Split.self, Sqrt.self, Squeeze.self, Sub.self, Sum.self, Tanh.self, Tile.self, Transpose.self,
+    Unsqueeze.self, Where.self, Xor.self,
   ])
 }

@@ -66,7 +66,7 @@ public struct OperatorSet: Sendable {
   public func infer(_ node: Node, _ operands: [OperandType?]) throws(Diagnostic) -> [ValueType] {
     let instance = try instance(of: node)
     try Self.check(type(of: instance).schema, operands.map { $0 != nil })
-    return try instance.infer(InferenceContext(operands))
+    return try instance.infer(InferenceContext(operands, regions: node.regions))
   }
 
   /// The types that the operator of a node gives its results: f32 where they are quantized.
@@ -81,7 +81,8 @@ public struct OperatorSet: Sendable {
       }
       return OperandType(ValueType(.f32, found.type.shape))
     }
-    do { return try instance.infer(InferenceContext(operands)) } catch {
+    let context = InferenceContext(operands, regions: graph.nodes[node].regions)
+    do { return try instance.infer(context) } catch {
       throw error.located(at: graph.location(of: node))
     }
   }

@@ -16,15 +16,23 @@ private let largestConstant = 1 << 28
 /// The operator's own evaluator computes the value, so folding cannot disagree with running. What becomes
 /// known makes types behind it known, so both advance together. DequantizeLinear stays: `fuse-qdq` reads it.
 private func fold(_ rewriter: inout Rewriter, _ operators: OperatorSet) throws(Diagnostic) {
-  for node in rewriter.graph.order where rewriter.graph.nodes[node].regions.isEmpty {
-    let results = rewriter.graph.results(of: node)
-    if results.contains(where: { rewriter.graph.values[$0].type.concrete == nil }) {
-      try rewriter.refineTypes(of: node, operators)
+  var isInlined = true
+  while isInlined {
+    isInlined = false
+    for node in rewriter.graph.order {
+      if !rewriter.graph.nodes[node].regions.isEmpty {
+        isInlined = try rewriter.inlineBranch(node) || isInlined
+        continue
+      }
+      let results = rewriter.graph.results(of: node)
+      if results.contains(where: { rewriter.graph.values[$0].type.concrete == nil }) {
+        try rewriter.refineTypes(of: node, operators)
+      }
+      guard rewriter.graph.nodes[node].op != "DequantizeLinear",
+        let values = try constants(node, rewriter.graph, operators)
+      else { continue }
+      rewriter.replace(node, with: values)
     }
-    guard rewriter.graph.nodes[node].op != "DequantizeLinear",
-      let values = try constants(node, rewriter.graph, operators)
-    else { continue }
-    rewriter.replace(node, with: values)
   }
 }
 

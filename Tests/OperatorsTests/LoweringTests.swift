@@ -84,8 +84,8 @@ func copies(seed: Seed) throws {
   }
   for mode in ["reflect", "edge", "wrap"] {
     let attributes = [Attribute("mode", .string(mode))]
-    try check(
-      "Pad", attributes, [try random.floats([3]), try vector([2, 2])], constants: [1], isLowered: false)
+    try check("Pad", attributes, [try random.floats([2, 3]), try vector([0, 2, 1, 2])], constants: [1])
+    try check("Pad", attributes, [try random.floats([3, 2]), try vector([-1, 0, 4, 0])], constants: [1])
   }
 }
 

@@ -19,6 +19,8 @@ public struct LSTM: Operator {
   public var clip: Float?
   public var inputForget = false
   public var layout = 0
+  /// Sigmoid, Tanh, Tanh per direction; no others are supported.
+  public var activations: [String]?
 
   public static let schema = Schema(
     "LSTM", since: [1, 7, 14, 22], operands: 3...8, results: 1...3, optional: [3, 4, 5, 6, 7])
@@ -26,6 +28,7 @@ public struct LSTM: Operator {
     AttributeField("hidden_size", \.hiddenSize), AttributeField("direction", \.direction),
     AttributeField("clip", \.clip), AttributeField("input_forget", \.inputForget),
     AttributeField("layout", \.layout),
+    AttributeField("activations", \.activations),
   ]
 
   public init() {}
@@ -40,6 +43,10 @@ public struct LSTM: Operator {
       w.agrees(with: ValueType(.f32, [.fixed(directions), .fixed(4 * hidden), x.shape[2]])),
       r.agrees(with: ValueType(.f32, [.fixed(directions), .fixed(4 * hidden), .fixed(hidden)]))
     else { throw Diagnostic(.invalidOperand, "x is \(x), w is \(w), r is \(r), layout is \(layout)") }
+    let gates = (0..<directions).flatMap { _ in ["sigmoid", "tanh", "tanh"] }
+    guard activations == nil || activations?.map({ $0.lowercased() }) == gates else {
+      throw Diagnostic(.invalidOperand, "activations are \(activations ?? []), allowed are \(gates)")
+    }
     let state: [Dimension] = [.fixed(directions), x.shape[1], .fixed(hidden)]
     let shapes: [(Int, [Dimension])] = [
       (3, [.fixed(directions), .fixed(8 * hidden)]), (4, [x.shape[1]]), (5, state), (6, state),

@@ -63,6 +63,14 @@ extension Float: AttributeListElement {
   }
 }
 
+extension String: AttributeListElement {
+  public static func attributeValue(of list: [String]) -> Attribute.Value { .strings(list) }
+  public static func list(_ value: Attribute.Value) -> [String]? {
+    guard case .strings(let values) = value else { return nil }
+    return values
+  }
+}
+
 extension Array: AttributeConvertible where Element: AttributeListElement {
   public var attributeValue: Attribute.Value? { Element.attributeValue(of: self) }
   public init?(attributeValue: Attribute.Value) {

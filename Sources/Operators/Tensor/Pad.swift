@@ -107,9 +107,7 @@ public struct Pad: Operator {
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
     let x = try context.operand(0)
-    guard mode == .constant, x.type.element.fitsRegister, let pads = try context.integers(1) else {
-      return nil
-    }
+    guard x.type.element.fitsRegister, let pads = try context.integers(1) else { return nil }
     var axes: [Int]?
     if context.has(3) {
       guard let stated = try context.integers(3) else { return nil }
@@ -127,6 +125,7 @@ public struct Pad: Operator {
     }
     let counts = try counts(rank: x.type.shape.count, pads, axes: axes)
     let shape = try result(x.type.shape, counts)
+    if mode != .constant { return [try lowerByGathers(x, counts, shape, &context)] }
     var kernel = Kernel(.move, x.type.element)
     let places = kernel.axes(of: shape)
     let maps = zip(places, counts).map { AffineMap.axis($0) + AffineMap(-$1.begin) }
@@ -134,5 +133,34 @@ public struct Pad: Operator {
     let outside = isInside ? Operand.Outside.never : .fill(fill)
     kernel.operands = [Operand(x.type, maps, outside: outside, box: shape.map { 0..<$0 })]
     return [context.kernel(kernel, [x.buffer])]
+  }
+
+  /// One gather per padded dimension.
+  private func lowerByGathers(
+    _ x: LoweringContext.Argument, _ counts: [(begin: Int, end: Int)], _ shape: [Int],
+    _ context: inout LoweringContext
+  ) throws(Diagnostic) -> BufferID {
+    var buffer = x.buffer
+    for axis in shape.indices where counts[axis] != (0, 0) {
+      let rows = (0..<shape[axis]).map { source($0 - counts[axis].begin, x.type.shape[axis]) ?? 0 }
+      buffer = try context.gather(buffer, axis, rows)
+    }
+    return buffer == x.buffer ? context.view(buffer, shape) : buffer
+  }
+}
+
+extension LoweringContext {
+  /// The chosen rows of a buffer along a dimension.
+  mutating func gather(_ buffer: BufferID, _ axis: Int, _ rows: [Int]) throws(Diagnostic) -> BufferID {
+    let type = type(of: buffer)
+    var shape = type.shape
+    shape[axis] = rows.count
+    var kernel = Kernel(.gather(dimension: axis), type.element)
+    let axes = kernel.axes(of: shape)
+    var maps = axes.map { AffineMap.axis($0) }
+    maps[axis] = 0
+    let indices = TensorType(.i32, [rows.count])
+    kernel.operands = [Operand(type, maps), Operand(indices, [.axis(axes[axis])])]
+    return self.kernel(kernel, [buffer, constant(try Tensor(indices, rows.map { Int32($0) }))])
   }
 }

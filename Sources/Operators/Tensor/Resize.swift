@@ -234,19 +234,7 @@ public struct Resize: Operator {
     for (dimension, _) in left { current[dimension] = x.type.shape[dimension] }
     if context.type(of: buffer).shape != current { buffer = context.view(buffer, current) }
     // Rows in no regular pattern are gathered, one dimension after the other.
-    for (dimension, rows) in left {
-      current[dimension] = rows.count
-      var gather = Kernel(.gather(dimension: dimension), x.type.element)
-      let axes = gather.axes(of: current)
-      var maps = axes.map { AffineMap.axis($0) }
-      maps[dimension] = 0
-      let type = TensorType(.i32, [rows.count])
-      gather.operands = [
-        Operand(context.type(of: buffer), maps), Operand(type, [.axis(axes[dimension])]),
-      ]
-      let indices = context.constant(try Tensor(type, rows.map { Int32($0) }))
-      buffer = context.kernel(gather, [buffer, indices])
-    }
+    for (dimension, rows) in left { buffer = try context.gather(buffer, dimension, rows) }
     return [buffer]
   }
 }
