@@ -13,6 +13,9 @@ struct ContractPlan: KernelPlan {
   private let packing: ContractPacking
   /// Of a constant operand.
   private let packed: PackedOperand?
+  private let initial: InitialSums?
+  /// For one run to be worth more than one thread.
+  private let isLarge: Bool
   /// For bytes: of the streamed operand as unsigned numbers, and of the packed one as signed numbers.
   private let zeros: (streamed: Int32, packed: Int32)
   private let flip: UInt8
@@ -76,7 +79,7 @@ struct ContractPlan: KernelPlan {
     choice: KernelChoice, layout: Layout, kind: ContractKind, shape: ContractShape, streamed: PreparedOperand,
     packing: ContractPacking, packed: PackedOperand?, zeros: (streamed: Int32, packed: Int32), flip: UInt8,
     rows: ContractRows, slices: Loops, rowLoops: Loops, columnLoop: Loops, streamedForm: Int, splitCount: Int,
-    post: PostProgram, isDirect: Bool
+    post: PostProgram, isDirect: Bool, isLarge: Bool
   ) {
     self.choice = choice
     self.layout = layout
@@ -85,6 +88,8 @@ struct ContractPlan: KernelPlan {
     self.streamed = streamed
     self.packing = packing
     self.packed = packed
+    initial = packed.map { InitialSums(kind, $0, packing, rows, zero: zeros.streamed) }
+    self.isLarge = isLarge
     self.zeros = zeros
     self.flip = flip
     self.rows = rows
@@ -121,7 +126,7 @@ struct ContractPlan: KernelPlan {
       if let constant = self.packed { constant } else { try packing.pack(arguments[shape.packed], context) }
     let sources = Sources(
       streamed: base, packed: packed,
-      initial: InitialSums(kind, packed, packing, rows, zero: zeros.streamed),
+      initial: initial ?? InitialSums(kind, packed, packing, rows, zero: zeros.streamed),
       zeroRow: shape.isDepthwise && kind == .i8
         ? [UInt8](repeating: UInt8(truncatingIfNeeded: zeros.streamed) ^ flip, count: packing.columns) : [],
       memory: SharedMemory(arguments: arguments, result: result))
@@ -129,7 +134,8 @@ struct ContractPlan: KernelPlan {
     let columnBlocks = (packing.columns + columnBlock - 1) / columnBlock
     let blocks = rows.blocks.count
     let items = slices.count * columnBlocks * blocks
-    try context.forPieces(of: items, grain: 1) { (range) throws(Diagnostic) in
+    let workers = RunContext(threads: isLarge ? context.threads : 1, level: context.level)
+    try workers.forPieces(of: items, grain: 1) { (range) throws(Diagnostic) in
       let worker = ContractWorker(post)
       for number in range {
         let first = number / blocks % columnBlocks * columnBlock
@@ -148,7 +154,7 @@ struct ContractPlan: KernelPlan {
     let panel = kind == .f64 ? Int(FURC_F64_PANEL) : kind == .f32 ? Int(FURC_F32_PANEL) : Int(FURC_I8_PANEL)
     let most = max(panel, 512)
     let others = slices.count * rows.blocks.count
-    guard context.threads > 1, others < 4 * context.threads else { return most }
+    guard isLarge, context.threads > 1, others < 4 * context.threads else { return most }
     let wanted = (4 * context.threads + others - 1) / others
     let panels = (packing.columns + panel - 1) / panel
     return min(most, max(1, panels / wanted) * panel)
@@ -514,12 +520,17 @@ private struct ContractBuilder {
     let splitCount = split.map(extent) ?? 1
     let tapLoops = Loops(taps, of: kernel, rowForms, starts: rowForms.map { _ in 0 }, merging: false)
     let width = max(extent(column), 1)
-    let blockRows = max(8, min(96, (1 << 17) / (max(width, 1) * kind.sumSize)))
+    // Enough rows that a block's work outweighs its set-up, few enough that its sums stay in the cache and
+    // that every thread has some blocks.
+    let rowCount = rowAxes.reduce(1) { $0 * extent($1) }
+    let share = (rowCount + 4 * context.threads - 1) / (4 * context.threads)
+    let blockRows = max(
+      shape.isDepthwise ? 8 : 96, min(1024, (1 << 17) / (width * kind.sumSize), max(share, 96)))
     let rows = ContractRows(
       ContractRows.Forms(
         rows: Loops(rowAxes, of: kernel, rowForms, starts: starts), taps: tapLoops, extents: openExtents,
         tapsPerSplit: tapCount / splitCount),
-      blockRows: shape.isDepthwise ? blockRows : 96)
+      blockRows: blockRows)
 
     // The packed operand.
     var tapOffsets: [Int64] = []
@@ -560,7 +571,7 @@ private struct ContractBuilder {
       flip: bytes.map { $0.streamed.isSigned ? 0x80 : 0 } ?? 0, rows: rows, slices: slices,
       rowLoops: rowLoops, columnLoop: columnLoop, streamedForm: streamedForm, splitCount: splitCount,
       post: post,
-      isDirect: isDirect)
+      isDirect: isDirect, isLarge: kernel.macs > (kind == .i8 ? 1 << 23 : 1 << 21))
     plan.streamedRunStep = aStep
     return .plan(plan)
   }

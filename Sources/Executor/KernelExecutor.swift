@@ -25,6 +25,8 @@ public final class KernelExecutor: Sendable {
     case alias
     /// The operand in row-major order first.
     case relayout(any KernelPlan)
+    /// Computed once, since all operands are constant.
+    case constant
   }
 
   public let graph: KernelGraph
@@ -61,14 +63,25 @@ public final class KernelExecutor: Sendable {
       let operandLayouts = node.operands.map { layouts[$0.index] }
       switch node.body {
       case .kernel(let kernel):
-        let tensors = node.operands.map { graph.buffers[$0].constant }
+        let tensors = node.operands.map { constants[$0.index]?.tensor }
         let plan = try Self.plan(kernel, operandLayouts, tensors, context)
-        layouts[node.result.index] = plan.layout
-        steps.append(.run(plan))
         choices.append(plan.choice)
+        if let constant = try Self.constant(plan, kernel, tensors, context) {
+          constants[node.result.index] = AlignedTensor(constant)
+          steps.append(.constant)
+        } else {
+          layouts[node.result.index] = plan.layout
+          steps.append(.run(plan))
+        }
       case .view:
         let from = graph.buffers[node.operands[0]].type
         let to = graph.buffers[node.result].type
+        if let constant = constants[node.operands[0].index] {
+          constants[node.result.index] = AlignedTensor(try constant.tensor.reshaped(to.shape))
+          steps.append(.constant)
+          choices.append(KernelChoice("view", "of a constant"))
+          continue
+        }
         if let viewed = operandLayouts[0].viewed(from.shape, as: to.shape) {
           layouts[node.result.index] = viewed
           steps.append(.alias)
@@ -84,6 +97,27 @@ public final class KernelExecutor: Sendable {
     self.steps = steps
     self.choices = choices
     self.lastUse = lastUse
+  }
+
+  /// The result of a kernel whose operands are all constant. Nil for others, and where it fails: that is the
+  /// business of a run.
+  private static func constant(
+    _ plan: any KernelPlan, _ kernel: Kernel, _ operands: [Tensor?], _ context: RunContext
+  ) throws(Diagnostic) -> Tensor? {
+    let constants = operands.compactMap { $0 }
+    guard constants.count == operands.count else { return nil }
+    let type = kernel.result
+    let memory = AlignedMemory(try type.byteCount().bytes)
+    let aligned = constants.map(AlignedTensor.init)
+    do {
+      try plan.run(aligned.map(\.base), memory.base, context)
+      guard !plan.layout.isRowMajor(type.shape) else { return try memory.tensor(type) }
+      let ordered = AlignedMemory(memory.count)
+      try relayout(type, plan.layout).run([UnsafeRawPointer(memory.base)], ordered.base, context)
+      return try ordered.tensor(type)
+    } catch {
+      return nil
+    }
   }
 
   private static func plan(
@@ -142,6 +176,7 @@ public final class KernelExecutor: Sendable {
     for id in graph.outputs + wanted { isKept[id.index] = true }
     let pool = MemoryPool()
     for (number, id) in graph.nodes.ids.enumerated() {
+      if case .constant = steps[number] { continue }
       let node = graph.nodes[id]
       var arguments: [UnsafeRawPointer] = []
       var owners: [BufferMemory] = []
@@ -153,6 +188,7 @@ public final class KernelExecutor: Sendable {
         arguments.append(its.base)
       }
       switch steps[number] {
+      case .constant: continue
       case .alias: memory[node.result.index] = owners[0]
       case .run(let plan), .relayout(let plan):
         let result = pool.take(try graph.buffers[node.result].type.byteCount().bytes)
@@ -185,15 +221,21 @@ public final class KernelExecutor: Sendable {
       // An input or constant, perhaps under another shape.
       return try aligned.tensor.reshaped(type.shape)
     case .result(let result)? where layouts[id.index].isRowMajor(type.shape):
-      let bytes = try type.byteCount().bytes
-      return try Tensor(type, Storage(result.base, count: bytes) { withExtendedLifetime(result) {} })
+      return try result.tensor(type)
     case let other?:
       let plan = try Self.relayout(type, layouts[id.index])
       let copy = AlignedMemory(try type.byteCount().bytes)
       try plan.run([other.base], copy.base, context)
-      return try Tensor(type, Storage(copy.base, count: copy.count) { withExtendedLifetime(copy) {} })
+      return try copy.tensor(type)
     case nil: throw Diagnostic(.invalidKernel, "K11: buffer \(id) is not defined by any kernel")
     }
+  }
+}
+
+extension AlignedMemory {
+  /// A tensor over the memory, which it keeps.
+  fileprivate func tensor(_ type: TensorType) throws(Diagnostic) -> Tensor {
+    try Tensor(type, Storage(base, count: try type.byteCount().bytes) { withExtendedLifetime(self) {} })
   }
 }
 

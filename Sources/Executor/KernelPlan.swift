@@ -54,7 +54,8 @@ extension RunContext {
     of count: Int, grain: Int, _ body: @Sendable (Range<Int>) throws(Diagnostic) -> Void
   ) throws(Diagnostic) {
     let pieces = (count + grain - 1) / grain
-    guard threads > 1, pieces > 1 else { return try body(0..<count) }
+    // Waking a thread takes about as long as two pieces.
+    guard threads > 1, pieces >= 4 else { return try body(0..<count) }
     _ = try Parallel.map(pieces, threads: threads) { (piece) throws(Diagnostic) in
       try body(piece * grain..<min((piece + 1) * grain, count))
     }

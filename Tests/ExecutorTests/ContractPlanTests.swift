@@ -160,4 +160,29 @@ struct ContractPlanTests {
       }
     }
   }
+
+  @Test func `choices name the implementation and its reason`() throws {
+    func choice(_ conv: Conv, _ element: ElementType, _ result: ElementType) throws -> String {
+      let kernel = conv.kernel(element, element, result, outside: .skip)
+      var graph = KernelGraph(name: "choice")
+      let x = graph.input("x", kernel.operands[0].type)
+      let rest = try kernel.operands.dropFirst().map { graph.constant(try Tensor($0.type)) }
+      graph.outputs = [graph.kernel(kernel, [x] + rest)]
+      return try KernelExecutor(graph).choices[0].description
+    }
+    let dense = Conv(channels: 16, results: 20, pad: 1)
+    #expect(
+      try choice(dense, .i8, .i32)
+        == "contract i8: 30 rows, 20 columns, 9 taps of 16, operand 1 constant")
+    #expect(
+      try choice(dense, .f32, .f32)
+        == "contract f32: 30 rows, 20 columns, 9 taps of 16, operand 1 constant")
+    #expect(
+      try choice(Conv(groups: 32, channels: 1, results: 1), .f32, .f32)
+        == "depthwise f32: 30 rows of 32 channels, 9 taps, operand 1 constant")
+    #expect(try choice(dense, .f8e5m2, .f32) == "contract by elements: E5M2 sums exceed f64")
+    #expect(
+      try choice(dense, .i16, .i32)
+        == "contract by elements: the factors are not bytes with zero points")
+  }
 }
