@@ -4,7 +4,11 @@ import Testing
 
 private let container = Container(
   instructionSet: .sha256("set"), target: .sha256("yaml"),
-  sections: [.init("program", Array(repeating: 7, count: 1000)), .init("empty", []), .init("odd", [1, 2, 3])])
+  sections: [
+    .init("program", Array(repeating: 7, count: 1000)),
+    .init("empty", []),
+    .init("odd", [1, 2, 3]),
+  ])
 
 @Test func containersRoundTrip() throws {
   let bytes = container.encoded()
