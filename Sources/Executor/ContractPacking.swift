@@ -33,13 +33,19 @@ struct ContractPacking: Sendable {
   let sliceOffsets: [Int]
   /// Turns unsigned bytes into signed ones.
   let flip: UInt8
+  /// Of depthwise weights as signed bytes: each adds every tap once more, with this weight. That is how zero
+  /// points of weights come in.
+  let extraWeights: [Int8]
+
+  /// What `furc_pack_depthwise_i8` packs.
+  private var depthwiseTaps: Int { tapOffsets.count * (1 + extraWeights.count) }
 
   private func packedCount() throws(Diagnostic) -> Int {
     let (columns, taps, run) = (Int64(columns), Int64(tapOffsets.count), Int64(run))
     let count =
       switch (kind, isDepthwise) {
       case (.f32, true): columns.multipliedReportingOverflow(by: taps).overflow ? -1 : columns * taps
-      case (.i8, true): furc_packed_depthwise_i8(columns, taps)
+      case (.i8, true): furc_packed_depthwise_i8(columns, Int64(depthwiseTaps))
       case (.f32, false): furc_packed_f32(columns, taps, run)
       case (.f64, _): furc_packed_f64(columns, taps, run)
       case (.i8, false): furc_packed_i8(columns, taps, run)
@@ -88,10 +94,33 @@ struct ContractPacking: Sendable {
           }
         }
       case (.i8, true):
-        furc_pack_depthwise_i8(&source, flip, packed.assumingMemoryBound(to: Int8.self), sums)
+        packDepthwise(base, packed.assumingMemoryBound(to: Int8.self), sums)
       case (.f32, false): furc_pack_f32(&source, packed.assumingMemoryBound(to: Float.self))
       case (.f64, _): furc_pack_f64(&source, packed.assumingMemoryBound(to: Double.self))
       case (.i8, false): furc_pack_i8(&source, flip, packed.assumingMemoryBound(to: Int8.self), sums)
+      }
+    }
+  }
+
+  private func packDepthwise(
+    _ base: UnsafeRawPointer, _ packed: UnsafeMutablePointer<Int8>, _ sums: UnsafeMutablePointer<Int32>?
+  ) {
+    let weights = base.assumingMemoryBound(to: UInt8.self)
+    var dense: [UInt8] = []
+    dense.reserveCapacity(depthwiseTaps * columns)
+    for offset in tapOffsets {
+      for channel in 0..<columns { dense.append(weights[Int(offset) + channel * columnStep] ^ flip) }
+    }
+    for extra in extraWeights {
+      dense += [UInt8](repeating: UInt8(bitPattern: extra), count: tapOffsets.count * columns)
+    }
+    let offsets = (0..<depthwiseTaps).map { Int64($0 * columns) }
+    dense.withUnsafeBytes { dense in
+      offsets.withUnsafeBufferPointer { offsets in
+        var source = furc_pack_source(
+          b: dense.baseAddress, columns: Int64(columns), column_step: 1, tap_offset: offsets.baseAddress,
+          taps: Int64(offsets.count), run: 1, step: 0)
+        furc_pack_depthwise_i8(&source, 0, packed, sums)
       }
     }
   }

@@ -497,8 +497,8 @@ private struct ContractBuilder {
     }
     if shape.isDepthwise, let bytes {
       let range: ClosedRange<Int32> = bytes.streamed.isSigned ? -128...127 : 0...255
-      guard bytes.packed.zero == 0, bytes.packed.isSigned, range.contains(bytes.streamed.zero) else {
-        return .refused("depthwise kernels have no zero points of weights")
+      guard range.contains(bytes.streamed.zero) else {
+        return .refused("the zero point is no value of the streamed operand")
       }
     }
 
@@ -526,7 +526,7 @@ private struct ContractBuilder {
     let share = (rowCount + 4 * context.threads - 1) / (4 * context.threads)
     let blockRows = max(
       shape.isDepthwise ? 8 : 96, min(1024, (1 << 17) / (width * kind.sumSize), max(share, 96)))
-    let rows = ContractRows(
+    var rows = ContractRows(
       ContractRows.Forms(
         rows: Loops(rowAxes, of: kernel, rowForms, starts: starts), taps: tapLoops, extents: openExtents,
         tapsPerSplit: tapCount / splitCount),
@@ -545,22 +545,34 @@ private struct ContractBuilder {
       sliceOffsets.append(walker.values[packedForm])
       walker.advance(by: 1)
     }
-    let packing = ContractPacking(
-      kind: kind, isDepthwise: shape.isDepthwise, prepared: packed, columns: width,
-      columnStep: column.isNone ? 0 : b.steps[column.index], tapOffsets: tapOffsets, run: run, step: bStep,
-      sliceOffsets: sliceOffsets, flip: bytes.map { $0.packed.isSigned ? 0 : 0x80 } ?? 0)
-    var constant: PackedOperand?
-    if let tensor = constants[shape.packed] {
-      let aligned = AlignedTensor(tensor)
-      constant = try packing.pack(aligned.base, context)
-    }
-
     let zeros = bytes.map {
       (
         streamed: $0.streamed.zero + ($0.streamed.isSigned ? 128 : 0),
         packed: $0.packed.zero - ($0.packed.isSigned ? 0 : 128)
       )
     }
+    // Σ (x - zx)(w - zw): each tap once more with the weight -zw, which may take two bytes.
+    var extra: [Int8] = []
+    if shape.isDepthwise, let zero = zeros?.packed, zero != 0 {
+      guard (-254...254).contains(zero) else { return .refused("the zero point of the weights is \(zero)") }
+      if let one = Int8(exactly: -zero) {
+        extra = [one]
+      } else {
+        extra = [Int8(-zero / 2), Int8(-zero - -zero / 2)]
+      }
+    }
+    rows.repeatTaps(1 + extra.count)
+    let packing = ContractPacking(
+      kind: kind, isDepthwise: shape.isDepthwise, prepared: packed, columns: width,
+      columnStep: column.isNone ? 0 : b.steps[column.index], tapOffsets: tapOffsets, run: run, step: bStep,
+      sliceOffsets: sliceOffsets, flip: bytes.map { $0.packed.isSigned ? 0 : 0x80 } ?? 0,
+      extraWeights: extra)
+    var constant: PackedOperand?
+    if let tensor = constants[shape.packed] {
+      let aligned = AlignedTensor(tensor)
+      constant = try packing.pack(aligned.base, context)
+    }
+
     let stored: ElementType = kind == .i8 ? .i32 : .f32
     let isDirect =
       kernel.post.isIdentity && kernel.element == stored && kind != .f64 && splitCount == 1

@@ -33,6 +33,16 @@ struct ContractRows: Sendable {
   /// The row within its block.
   private(set) var places: [Int64] = []
 
+  /// Every list `times` times over, for depthwise kernels that read taps with several weights.
+  mutating func repeatTaps(_ times: Int) {
+    guard times > 1 else { return }
+    for index in lists.indices {
+      let (offsets, valid) = (lists[index].offsets, lists[index].valid)
+      lists[index].offsets = (0..<times).flatMap { _ in offsets }
+      lists[index].valid = (0..<times).flatMap { _ in valid }
+    }
+  }
+
   /// The forms of rows and taps: address in the streamed operand, in the result, then coordinates.
   struct Forms {
     let rows: Loops

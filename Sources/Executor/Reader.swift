@@ -1,3 +1,4 @@
+import CKernels
 import KernelIR
 import Support
 import Tensors
@@ -41,6 +42,8 @@ struct Reader: Sendable {
   /// What elements outside read as, in a register; nil where they are skipped.
   let fill: UInt32?
   let pre: WordProgram?
+  /// Loads narrow floats, which is slow element by element.
+  private let loader: BlockProgram?
 
   init(_ kernel: Kernel, _ index: Int, _ layout: Layout, _ forms: inout FormTable) throws(Diagnostic) {
     let operand = kernel.operands[index]
@@ -54,6 +57,9 @@ struct Reader: Sendable {
     }
     self.checks = checks
     if case .fill(let bits) = operand.outside { fill = bits } else { fill = nil }
+    let isNarrow = element.isFloat && element != .f32
+    let encoding = isNarrow ? try ProgramEncoding(.identity, input: element, element: .f32) : nil
+    if let encoding { loader = try BlockProgram(encoding) } else { loader = nil }
     pre =
       operand.pre.isIdentity
       ? nil
@@ -104,7 +110,14 @@ struct Reader: Sendable {
       high = max(low, high)
       if low < high {
         let address = (values[form] + (offsets?[form] ?? 0) + low * step) * size
-        BlockMemory.load(element, argument + address, step: step, high - low, out + low)
+        if let loader, high - low >= 8 {
+          let source = furc_stream(reading: argument + address, element, strides: [step])
+          let target = furc_stream(out + low, .f32, strides: [1])
+          try loader.run(
+            extents: [high - low], 0..<high - low, sources: [source], result: target, level: level)
+        } else {
+          BlockMemory.load(element, argument + address, step: step, high - low, out + low)
+        }
       }
       if high - low < length {
         if let fill {

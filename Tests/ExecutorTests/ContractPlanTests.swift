@@ -122,7 +122,8 @@ struct ContractPlanTests {
     let conv = Self.convolutions[number]
     guard conv.split == 1 else { return }
     for (x, w, zeroX, zeroW): (ElementType, ElementType, Int32, Int32) in [
-      (.i8, .i8, 0, 0), (.i8, .i8, -7, 0), (.u8, .i8, 131, 0), (.u8, .u8, 3, 128), (.i8, .i8, 9, -3),
+      (.i8, .i8, 0, 0), (.i8, .i8, -7, 0), (.u8, .i8, 131, 0), (.u8, .u8, 3, 128), (.u8, .u8, 200, 0),
+      (.i8, .i8, 9, -3),
       (.i4, .i4, 1, 0), (.i16, .i8, 5, 0),
     ] {
       for outside in [Operand.Outside.skip, .fill(UInt32(bitPattern: zeroX)), .fill(2)] {
