@@ -8,6 +8,23 @@ import Testing
 
 /// Contractions by hand.
 struct InterpreterContractionTests {
+  typealias Loop = TensorInstruction.Loop
+
+  /// Units 8 k + l hold packet k of lane l; in memory lane after lane.
+  static func loadWeights(
+    _ bench: inout Bench, lanes: Int, packets: Int, bytes: Int, _ element: ElementType, at base: Int
+  ) {
+    bench.main {
+      $0.loops = [
+        Loop(lanes, fetch: packets * bytes, register: 1), Loop(packets, fetch: bytes, register: 8),
+      ]
+      $0.fetch.base = Int32(base)
+      $0.fetch.element = element
+      $0.fetch.packetElements = UInt8(bytes / element.size)
+      $0.sink = .registerFile(base: 0)
+    }
+  }
+
   /// 3 packets of 8 elements against weights of 4 lanes; the loop over packets is reduced.
   @Test func addsProductsOfIntegers() throws {
     var bench = try Bench()
@@ -15,15 +32,9 @@ struct InterpreterContractionTests {
     let w = (0..<96).map { Int8($0 * 7 % 23 - 11) }
     bench.put(x, at: 0)
     bench.put(w, at: 64)
-    // Unit of packet k and lane l is 8 k + l; in memory the weights lie lane by lane.
+    Self.loadWeights(&bench, lanes: 4, packets: 3, bytes: 8, .i8, at: 64)
     bench.main {
-      $0.loops = [.init(4, fetch: 24, register: 1), .init(3, fetch: 8, register: 8)]
-      $0.fetch.base = 64
-      $0.fetch.packetElements = 8
-      $0.sink = .registerFile(base: 0)
-    }
-    bench.main {
-      $0.loops = [.init(3, reduced: true, fetch: 8, register: 8)]
+      $0.loops = [Loop(3, reduced: true, fetch: 8, register: 8)]
       $0.fetch.packetElements = 8
       $0.fetch.zeroPoint = 3
       $0.accumulate.kind = .contract
@@ -32,11 +43,191 @@ struct InterpreterContractionTests {
       $0.sink = .commit(.init(at: 512, .i32, 4))
     }
     try bench.take("y", TensorType(.i32, [4]), at: 512)
-    let result = try bench.checked()
     let expected = (0..<4).map { lane in
       (0..<24).reduce(Int32(0)) { $0 + (Int32(x[$1]) - 3) * Int32(w[lane * 24 + $1]) }
     }
-    #expect(result.outputs["y"]?.elements(as: Int32.self) == expected)
+    #expect(try bench.checked().outputs["y"]?.elements(as: Int32.self) == expected)
+  }
+
+  /// The same sum in two halves, kept in the cells, and spilled and loaded again.
+  @Test(arguments: [true, false]) func carriesCells(_ keeps: Bool) throws {
+    var bench = try Bench()
+    let x = (0..<16).map { Int8($0 * 11 % 19 - 9) }
+    let w = (0..<32).map { Int8($0 * 5 % 13 - 6) }
+    bench.put(x, at: 0)
+    bench.put(w, at: 64)
+    Self.loadWeights(&bench, lanes: 2, packets: 2, bytes: 8, .i8, at: 64)
+    func half(_ second: Bool) -> (inout TensorInstruction) -> Void {
+      { tensor in
+        tensor.loops = [Loop(1, reduced: true, fetch: 0, register: 0)]
+        tensor.fetch.base = second ? 8 : 0
+        tensor.fetch.packetElements = 8
+        tensor.accumulate.kind = .contract
+        tensor.accumulate.registerBase = second ? 8 : 0
+        tensor.accumulate.lanes = 2
+        tensor.accumulate.treeDepth = 3
+        tensor.sink = .commit(.init(at: 512, .i32, 2))
+      }
+    }
+    bench.main {
+      half(false)(&$0)
+      $0.accumulate.finish = keeps ? .keep : .spill
+      $0.sink = keeps ? .commit(.init()) : .commit(.init(at: 256, .i8, 2))
+    }
+    bench.main {
+      half(true)(&$0)
+      $0.accumulate.start = keeps ? .keep : .load
+      if !keeps {
+        var cells = TensorInstruction.Second()
+        cells.base = 256
+        $0.vector.operands = [TensorInstruction.VectorOperand(.second(cells))]
+      }
+    }
+    try bench.take("y", TensorType(.i32, [2]), at: 512)
+    let expected = (0..<2).map { lane in
+      (0..<16).reduce(Int32(0)) { $0 + Int32(x[$1]) * Int32(w[lane * 16 + $1]) }
+    }
+    #expect(try bench.checked().outputs["y"]?.elements(as: Int32.self) == expected)
+  }
+
+  /// Tree depth 0: every element of a packet is a channel of its own, taps are reduced.
+  @Test func keepsChannelsApart() throws {
+    var bench = try Bench()
+    let x = (0..<24).map { Int8($0 - 12) }
+    let w = (0..<24).map { Int8($0 * 3 % 7 - 3) }
+    bench.put(x, at: 0)
+    bench.put(w, at: 64)
+    Self.loadWeights(&bench, lanes: 1, packets: 3, bytes: 8, .i8, at: 64)
+    bench.main {
+      $0.loops = [Loop(3, reduced: true, fetch: 8, register: 8)]
+      $0.fetch.packetElements = 8
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 1
+      $0.accumulate.laneOrder = .sequential
+      $0.sink = .commit(.init(at: 512, .i16, 8))
+    }
+    try bench.take("y", TensorType(.i16, [8]), at: 512)
+    let expected = (0..<8).map { c in
+      (0..<3).reduce(Int16(0)) { $0 + Int16(x[$1 * 8 + c]) * Int16(w[$1 * 8 + c]) }
+    }
+    #expect(try bench.checked().outputs["y"]?.elements(as: Int16.self) == expected)
+  }
+
+  /// One chain of fused multiply-adds per lane, in the order of the loops.
+  @Test func chainsBFloat16() throws {
+    var bench = try Bench()
+    let x = (0..<8).map { Float($0 * 37 % 11) / 8 - 0.5 }
+    let w = (0..<16).map { Float($0 * 29 % 13) / 16 - 0.25 }
+    bench.put(x.map { BFloat16.encode($0) }, at: 0)
+    bench.put(w.map { BFloat16.encode($0) }, at: 64)
+    Self.loadWeights(&bench, lanes: 2, packets: 2, bytes: 8, .bf16, at: 64)
+    bench.main {
+      $0.loops = [Loop(2, reduced: true, fetch: 8, register: 8)]
+      $0.fetch.element = .bf16
+      $0.fetch.packetElements = 4
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 2
+      $0.accumulate.treeDepth = 2
+      $0.sink = .commit(.init(at: 512, .f32, 2))
+    }
+    try bench.take("y", TensorType(.f32, [2]), at: 512)
+    let expected = (0..<2).map { lane in
+      (0..<8).reduce(Float(0)) { $0.addingProduct(x[$1], w[lane * 8 + $1]) }
+    }
+    #expect(try bench.checked().outputs["y"]?.elements(as: Float.self) == expected)
+  }
+
+  /// 448 · 448 + 2^-9 · 2^-9 - 448 · 448 is 2^-18: no bit of the sum is lost.
+  @Test func addsFP8Exactly() throws {
+    var bench = try Bench()
+    bench.put([0x7E, 0x01, 0x7E, 0] as [UInt8], at: 0)
+    bench.put([0x7E, 0x01, 0xFE, 0] as [UInt8], at: 64)
+    bench.main {
+      $0.loops = [Loop(1)]
+      $0.fetch.base = 64
+      $0.fetch.element = .f8e4m3
+      $0.fetch.packetElements = 4
+      $0.sink = .registerFile(base: 0)
+    }
+    bench.main {
+      $0.loops = [Loop(1, reduced: true)]
+      $0.fetch.element = .f8e4m3
+      $0.fetch.packetElements = 4
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 1
+      $0.accumulate.treeDepth = 2
+      $0.sink = .commit(.init(at: 512, .f32, 1))
+    }
+    try bench.take("y", TensorType(.f32, [1]), at: 512)
+    #expect(try bench.checked().outputs["y"]?.elements(as: Float.self) == [0x1p-18])
+  }
+
+  /// Four slices hold a quarter of the input channels each; sums go to the slice whose part of the loop they are.
+  @Test(arguments: TensorInstruction.Reducer.Output.allCases)
+  func addsOverSlices(_ output: TensorInstruction.Reducer.Output) throws {
+    var bench = try Bench()
+    var sums = [Int32](repeating: 0, count: 8)
+    for slice in 0..<4 {
+      let x = (0..<64).map { Int8(($0 * 7 + slice * 5) % 31 - 15) }
+      let w = (0..<8).map { Int8(($0 * 3 + slice) % 9 - 4) }
+      bench.put(x, slice: slice, at: 0)
+      bench.put(w, slice: slice, at: 64)
+      for step in 0..<8 {
+        sums[step] += (0..<8).reduce(0) { $0 + Int32(x[step * 8 + $1]) * Int32(w[$1]) }
+      }
+    }
+    bench.main {
+      $0.sliceCount = 4
+      $0.loops = [Loop(1)]
+      $0.fetch.base = 64
+      $0.fetch.packetElements = 8
+      $0.sink = .registerFile(base: 0)
+    }
+    bench.main {
+      $0.sliceCount = 4
+      $0.loops = [Loop(8, fetch: 8, commit: 4)]
+      $0.fetch.packetElements = 8
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 1
+      $0.accumulate.treeDepth = 3
+      $0.reducer.kind = .sum
+      $0.reducer.size = 4
+      $0.reducer.output = output
+      $0.sink = .commit(.init(at: 512, .i32, 1))
+    }
+    let steps = output == .scatter ? 2 : 8
+    let slices = output == .one ? 1 : 4
+    for slice in 0..<slices {
+      try bench.take("y\(slice)", TensorType(.i32, [steps]), slice: slice, at: 512)
+    }
+    let result = try bench.checked()
+    for slice in 0..<slices {
+      let expected = output == .scatter ? Array(sums[slice * 2..<slice * 2 + 2]) : sums
+      #expect(result.outputs["y\(slice)"]?.elements(as: Int32.self) == expected)
+    }
+  }
+
+  @Test func refusesSumsBeyond32Bits() throws {
+    var bench = try Bench()
+    bench.put([Int8](repeating: 127, count: 8), at: 0)
+    bench.put([Int8](repeating: 127, count: 8), at: 64)
+    bench.main {
+      $0.loops = [Loop(1)]
+      $0.fetch.base = 64
+      $0.fetch.packetElements = 8
+      $0.sink = .registerFile(base: 0)
+    }
+    bench.main {
+      $0.loops = [Loop(20000, reduced: true)]
+      $0.fetch.packetElements = 8
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 1
+      $0.accumulate.treeDepth = 3
+      $0.sink = .commit(.init(at: 512, .i32, 1))
+    }
+    for mode in [NPUInterpreter.Mode.strict, .fast] {
+      #expect { try bench.run(mode) } throws: { ($0 as? Diagnostic)?.kind == .accumulatorOverflow }
+    }
   }
 }
 
