@@ -15,6 +15,8 @@ public protocol Operator: Equatable, Sendable {
 
   /// The results' types. Throws `invalidOperand`; the caller adds the node.
   func infer(_ context: InferenceContext) throws(Diagnostic) -> [ValueType]
+  /// Holds results of these types to be possible; by default, to agree with what `infer` finds.
+  func check(_ results: [ValueType], _ context: InferenceContext) throws(Diagnostic)
   /// The meaning of the operator: slow, obvious, normative. Operands satisfy `infer`; absent ones are nil.
   func evaluate(_ operands: [Tensor?]) throws(Diagnostic) -> [Tensor]
   /// The same for an operator that runs the regions of its node; others ignore them.
@@ -74,6 +76,13 @@ public struct AttributeField<Root>: Sendable {
 }
 
 extension Operator {
+  public func check(_ results: [ValueType], _ context: InferenceContext) throws(Diagnostic) {
+    let inferred = try infer(context)
+    guard results.count <= inferred.count, zip(results, inferred).allSatisfy({ $0.agrees(with: $1) }) else {
+      throw Diagnostic(.invalidOperand, "the results are \(results), inferred are \(inferred)")
+    }
+  }
+
   public func evaluate(
     _ operands: [Tensor?], regions: [Graph], _ operators: OperatorSet
   ) throws(Diagnostic) -> [Tensor] { try evaluate(operands) }

@@ -4,6 +4,9 @@ import Support
 import Tensors
 
 extension OperatorSet {
+  /// Bytes of the largest tensor that evaluation makes.
+  public static let largestResult = 1 << 34
+
   /// The values of a node's results from the stored values of its operands, nil for absent ones. A quantized
   /// node (rule Q) means: dequantize the operands, evaluate in f32, quantize the results.
   /// - Throws: as the operator's inference and evaluation, placed at the node.
@@ -25,7 +28,12 @@ extension OperatorSet {
       let regions = graph.nodes[node].regions
       let known = InferenceContext(real.map { $0.map { OperandType($0) } }, regions: regions)
       let inferred = try instance.infer(known)
-      for type in inferred { _ = try type.concrete?.byteCount() }
+      for type in inferred {
+        guard try type.concrete?.byteCount().bytes ?? 0 <= Self.largestResult else {
+          throw Diagnostic(
+            .sizeOverflow, "a result \(type), allowed are \(try ByteCount(Self.largestResult))")
+        }
+      }
       let computed = try instance.evaluate(real, regions: regions, self)
       var stored: [Tensor] = []
       for (value, tensor) in zip(graph.results(of: node), computed) {

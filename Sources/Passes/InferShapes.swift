@@ -27,6 +27,8 @@ extension Rewriter {
   mutating func refineTypes(
     of node: NodeID, _ operators: OperatorSet, _ symbols: [String: Int] = [:]
   ) throws(Diagnostic) {
+    // What a region gives was inferred when the region was made, and may depend on values.
+    guard graph.nodes[node].regions.isEmpty else { return }
     let results = graph.results(of: node)
     for (result, inferred) in zip(results, try operators.infer(node, in: graph)) {
       let stated = graph.values[result].type

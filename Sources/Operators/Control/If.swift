@@ -42,6 +42,18 @@ public struct If: Operator {
     return merged
   }
 
+  /// Those of either branch, since a condition that decides between different ranks may be known to import
+  /// alone.
+  public func check(_ results: [ValueType], _ context: InferenceContext) throws(Diagnostic) {
+    let isOfBranch = context.regions.contains { region in
+      region.outputs.count >= results.count
+        && zip(results, region.outputs).allSatisfy { $0.agrees(with: region.values[$1].type) }
+    }
+    guard isOfBranch else {
+      throw Diagnostic(.invalidOperand, "the results are \(results), which no branch gives")
+    }
+  }
+
   public func evaluate(_ operands: [Tensor?]) throws(Diagnostic) -> [Tensor] {
     throw Diagnostic(.invalidOperand, "an If has no regions")
   }

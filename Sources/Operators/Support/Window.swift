@@ -39,7 +39,7 @@ struct Window: Equatable {
     let positive = 1...Int(Int32.max)
     guard self.strides.count == rank, self.dilations.count == rank, self.pads.count == 2 * rank,
       (self.kernel + self.strides + self.dilations).allSatisfy(positive.contains),
-      self.pads.allSatisfy({ abs($0) <= Int(Int32.max) })
+      self.pads.allSatisfy({ $0.magnitude <= UInt(Int32.max) })
     else {
       throw Diagnostic(
         .invalidAttribute,

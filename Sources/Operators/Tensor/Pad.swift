@@ -26,7 +26,7 @@ public struct Pad: Operator {
     rank: Int, _ pads: [Int], axes: [Int]?
   ) throws(Diagnostic) -> [(begin: Int, end: Int)] {
     let places = axes ?? Array(0..<rank)
-    guard pads.count == 2 * places.count, pads.allSatisfy({ abs($0) < 1 << 40 }) else {
+    guard pads.count == 2 * places.count, pads.allSatisfy({ $0.magnitude < 1 << 40 }) else {
       throw Diagnostic(.invalidOperand, "pads \(pads) for axes \(places)")
     }
     var counts = [(begin: Int, end: Int)](repeating: (0, 0), count: rank)
