@@ -29,9 +29,9 @@ extension OperatorSet {
       let known = InferenceContext(real.map { $0.map { OperandType($0) } }, regions: regions)
       let inferred = try instance.infer(known)
       for type in inferred {
-        guard try type.concrete?.byteCount().bytes ?? 0 <= Self.largestResult else {
-          throw Diagnostic(
-            .sizeOverflow, "a result \(type), allowed are \(try ByteCount(Self.largestResult))")
+        let size = try type.concrete?.byteCount() ?? .zero
+        guard size.bytes <= Self.largestResult else {
+          throw Diagnostic(.sizeOverflow, "a result \(type) of \(size), allowed are \(Self.largestResult) B")
         }
       }
       let computed = try instance.evaluate(real, regions: regions, self)
