@@ -13,7 +13,7 @@ extension OperatorSet {
   public func evaluate(
     _ node: NodeID, in graph: Graph, _ operands: [Tensor?]
   ) throws(Diagnostic) -> [Tensor] {
-    do {
+    do throws(Diagnostic) {
       let instance = try instance(of: node, in: graph)
       let isConversion = type(of: instance).schema.isConversion
       var real: [Tensor?] = []
@@ -28,8 +28,8 @@ extension OperatorSet {
       let regions = graph.nodes[node].regions
       let known = InferenceContext(real.map { $0.map { OperandType($0) } }, regions: regions)
       let inferred = try instance.infer(known)
-      for type in inferred {
-        let size = try type.concrete?.byteCount() ?? .zero
+      for type in inferred.compactMap(\.concrete) {
+        let size = try type.byteCount()
         guard size.bytes <= Self.largestResult else {
           throw Diagnostic(.sizeOverflow, "a result \(type) of \(size), allowed are \(Self.largestResult) B")
         }
