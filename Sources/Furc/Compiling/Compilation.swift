@@ -1,0 +1,56 @@
+import GraphIR
+import KernelIR
+import Machine
+import Support
+
+/// All that a compilation made: the compiled model, and the graphs on the way that verification holds it to.
+public struct Compilation: Sendable {
+  /// What a device step was compiled from.
+  public struct Device: Sendable {
+    /// As lowered.
+    public let kernels: KernelGraph
+    /// As compiled.
+    public let fused: KernelGraph
+  }
+
+  /// How long the stages took. Never part of a compiled model.
+  public struct Seconds: Sendable {
+    public var load = 0.0
+    public var passes = 0.0
+    public var quantize = 0.0
+    public var map = 0.0
+    public var emit = 0.0
+    public var verify = 0.0
+
+    public var total: Double { load + passes + quantize + map + emit + verify }
+  }
+
+  public let model: Model
+  /// After passes, before quantization; the canonical graph where the model came quantized.
+  public let optimized: Graph
+  /// In the canonical quantized form, names unique: what the binary computes.
+  public let canonical: Graph
+  /// Whether quantization was ours: the model was float and the target takes integers only.
+  public let isQuantizedHere: Bool
+  public let devices: [Device]
+  public let compiled: CompiledModel
+  /// The file.
+  public let bytes: [UInt8]
+  public var warnings: [Diagnostic]
+  public var seconds: Seconds
+
+  public var digest: Digest { Digest.sha256(bytes) }
+}
+
+/// Measures stages.
+struct Stopwatch {
+  private var last = ContinuousClock.now
+
+  /// Seconds since the last lap.
+  mutating func lap() -> Double {
+    let now = ContinuousClock.now
+    defer { last = now }
+    let parts = (now - last).components
+    return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+  }
+}

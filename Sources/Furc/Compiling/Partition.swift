@@ -1,0 +1,129 @@
+import GraphIR
+import KernelIR
+import Machine
+import NPUCompiler
+import Operators
+import Support
+import Tensors
+
+/// A graph cut into steps: the nodes of each run in one place, and depend on steps before it alone.
+struct Partition {
+  enum Place: Equatable {
+    case device
+    /// On the host, with the reason why the target does not take it.
+    case host(String)
+    /// Quantizes an input or dequantizes an output; the host does that for every target.
+    case conversion
+  }
+
+  struct Segment {
+    let kind: ProgramOutline.Step.Kind
+    let graph: Graph
+    /// Of the whole graph.
+    let nodes: [NodeID]
+  }
+
+  private(set) var places = SideTable<NodeID, Place>(default: .device)
+  private let graph: Graph
+
+  /// - Parameter graph: in the canonical quantized form, names unique.
+  init(_ graph: Graph, on machine: SliceMachine, _ operators: OperatorSet) {
+    self.graph = graph
+    let uses = graph.useCounts()
+    for node in graph.order {
+      if isConversion(node, uses) {
+        places[node] = .conversion
+      } else if let reason = Self.refusal(of: node, in: graph, on: machine, operators) {
+        places[node] = .host(reason)
+      }
+    }
+  }
+
+  /// Moves a node to the host after the fact.
+  mutating func refuse(_ node: NodeID, _ reason: String) { places[node] = .host(reason) }
+
+  /// The nodes on the host, conversions apart, in program order.
+  var hostNodes: [(node: NodeID, reason: String)] {
+    graph.order.compactMap { node in
+      guard case .host(let reason) = places[node] else { return nil }
+      return (node, reason)
+    }
+  }
+
+  private func isConversion(_ node: NodeID, _ uses: SideTable<ValueID, Int>) -> Bool {
+    let (operands, results) = (graph.operands(of: node), graph.results(of: node))
+    guard graph.nodes[node].domain.isEmpty, let operand = operands.first, !operand.isNone else {
+      return false
+    }
+    switch graph.nodes[node].op {
+    case "QuantizeLinear": return graph.values[operand].definition == .input
+    case "DequantizeLinear": return uses[results[0]] == 1 && graph.outputs.contains(results[0])
+    default: return false
+    }
+  }
+
+  /// Why the target cannot run a node, or nil.
+  static func refusal(
+    of node: NodeID, in graph: Graph, on machine: SliceMachine, _ operators: OperatorSet
+  ) -> String? {
+    let results = graph.results(of: node)
+    let values = (graph.operands(of: node) + results).filter { !$0.isNone }
+    if let open = values.first(where: { graph.values[$0].type.concrete == nil }) {
+      return "the shape of '\(graph.values[open].name)' is known only at run time"
+    }
+    if values.contains(where: { graph.values[$0].type.shape.contains(0) }) {
+      return "a value has no elements"
+    }
+    let single = graph.extracting([node], returning: results, name: "")
+    let kernels: KernelGraph
+    do { kernels = try operators.lower(single) } catch { return error.message }
+    for id in kernels.nodes.ids {
+      if let reason = NPUCompiler.refusal(of: kernels.nodes[id], in: kernels, on: machine) { return reason }
+    }
+    return nil
+  }
+
+  /// The steps in order. Levels alternate between host (even) and device (odd); a node stands on the lowest level
+  /// that none of its operands exceeds.
+  func segments() -> [Segment] {
+    let definers = graph.definers()
+    var level = SideTable<NodeID, Int>(default: 0)
+    var highest = 0
+    for node in graph.order {
+      let parity = places[node] == .device ? 1 : 0
+      var lowest = parity
+      for operand in graph.operands(of: node) where !operand.isNone && !definers[operand].isNone {
+        lowest = max(lowest, level[definers[operand]])
+      }
+      level[node] = lowest % 2 == parity ? lowest : lowest + 1
+      highest = max(highest, level[node])
+    }
+    var groups: [(kind: ProgramOutline.Step.Kind, nodes: [NodeID])] = []
+    for number in 0...highest {
+      let nodes = graph.order.filter { level[$0] == number }
+      guard number % 2 == 0 else {
+        groups.append((.device, nodes))
+        continue
+      }
+      let conversions = nodes.filter { places[$0] == .conversion }
+      let quantizers = conversions.filter { graph.nodes[$0].op == "QuantizeLinear" }
+      groups.append((.conversion, quantizers))
+      groups.append((.host, nodes.filter { places[$0] != .conversion }))
+      groups.append((.conversion, conversions.filter { graph.nodes[$0].op != "QuantizeLinear" }))
+    }
+    groups.removeAll { $0.nodes.isEmpty }
+    return groups.enumerated().map { index, group in
+      let later = groups[(index + 1)...].flatMap(\.nodes)
+      return segment(group.kind, group.nodes, readLater: later)
+    }
+  }
+
+  private func segment(
+    _ kind: ProgramOutline.Step.Kind, _ nodes: [NodeID], readLater later: [NodeID]
+  ) -> Segment {
+    let read = Set(later.flatMap { graph.operands(of: $0) }).union(graph.outputs)
+    let outputs = nodes.flatMap { graph.results(of: $0) }.filter(read.contains)
+    return Segment(
+      kind: kind, graph: graph.extracting(nodes, returning: outputs, name: kind.rawValue), nodes: nodes)
+  }
+}

@@ -1,0 +1,48 @@
+import Executor
+import GraphIR
+import Passes
+import Quantization
+import Support
+import Tensors
+
+extension Session {
+  /// The canonical quantized graph of a float graph: ranges by running it on calibration data.
+  /// - Parameter graph: after the passes, names unique.
+  func quantized(
+    _ graph: Graph, _ options: CompileOptions, _ warnings: inout [Diagnostic]
+  ) throws(Diagnostic) -> Graph {
+    let calibration: Calibration
+    switch options.calibration {
+    case .file(let path):
+      calibration = try calibrated(graph, on: try ArchiveSamples(try NPZArchive(path), for: graph))
+    case .random(let count):
+      warnings.append(
+        Diagnostic(
+          .syntheticCalibration, "quantized by \(count) synthetic inputs, which says nothing about accuracy",
+          help: "accuracy needs --calibration data.npz"))
+      calibration = try calibrated(graph, on: SyntheticSamples(graph, count: count, seed: options.seed))
+    }
+    let scheme = try Scheme.minMax(graph, calibration)
+    return try optimized(try graph.quantized(by: scheme, operators))
+  }
+
+  private func calibrated(
+    _ graph: Graph, on samples: some SampleSource
+  ) throws(Diagnostic) -> Calibration {
+    let executor = executor(graph)
+    let results = graph.order.flatMap { graph.results(of: $0) }
+    let names = results.map { graph.values[$0].name }
+    return try Calibration.run(graph, on: samples) { (inputs) throws(Diagnostic) in
+      var values = SideTable<ValueID, Tensor?>(default: nil)
+      for id in graph.inputs { values[id] = inputs[graph.values[id].name] }
+      let kept = try executor.run(inputs, keeping: names).kept
+      for (id, entry) in zip(results, kept) { values[id] = entry.tensor }
+      return values
+    }
+  }
+
+  /// Runs a graph on the CPU.
+  public func executor(_ graph: Graph, _ mode: GraphExecutor.Mode = .fast) -> GraphExecutor {
+    GraphExecutor(graph, operators: operators, mode: mode, options: .init(threads: threads))
+  }
+}

@@ -1,0 +1,35 @@
+import GraphIR
+import ONNX
+import Support
+
+/// A model as it was read.
+public struct Model: Sendable {
+  /// The file's name without folder and extension.
+  public let name: String
+  /// Dimensions bound, nothing else changed.
+  public let graph: Graph
+  public let imported: ImportedModel
+
+  /// Reads an ONNX file.
+  /// - Parameters:
+  ///   - dimensions: extents of named dimensions.
+  ///   - batch: the first extent of inputs that leave it open; nil keeps it symbolic.
+  ///   - memoryLimit: what the import may take beside the mapped file, in bytes.
+  /// - Throws: everything that is wrong with the model, see `ONNXImporter`.
+  public static func load(
+    _ path: String, dimensions: [String: Int] = [:], batch: Int? = 1, memoryLimit: Int? = nil,
+    _ session: Session = Session()
+  ) throws(Diagnostics) -> Model {
+    var options = ImportOptions(dimensions: dimensions, batch: batch)
+    if let memoryLimit { options.memoryLimit = memoryLimit }
+    let imported = try ONNXImporter.importModel(path: path, options: options, operators: session.operators)
+    return Model(name: stem(of: path), graph: imported.graph, imported: imported)
+  }
+}
+
+/// The last component of a path, without its extension.
+func stem(of path: String) -> String {
+  let file = path.split(separator: "/").last.map(String.init) ?? path
+  guard let dot = file.lastIndex(of: "."), dot > file.startIndex else { return file }
+  return String(file[..<dot])
+}
