@@ -28,7 +28,10 @@ struct FurcCommand: ParsableCommand {
       66 it is missing, 69 not supported or too large, 70 a bug in furc, 74 cannot write.
       """,
     version: furcVersion,
-    subcommands: [TargetsVerb.self, ExplainVerb.self])
+    subcommands: [
+      CompileVerb.self, RunVerb.self, VerifyVerb.self, CheckVerb.self, InspectVerb.self, DisassembleVerb.self,
+      AssembleVerb.self, TargetsVerb.self, OperatorsVerb.self, ExplainVerb.self,
+    ])
 }
 
 /// The command line as a function, so that tests call it in their own process.

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Furc
+import GraphIR
+import Machine
+import NPUCompiler
+import Support
+import TargetFiles
+
+/// What decides how a model is read.
+struct ModelArguments: ParsableArguments {
+  @Option(name: .customLong("dim"), help: "The extent of a named dimension, as name=128. May be repeated.")
+  var dimensions: [String] = []
+
+  @Option(help: "The first extent of inputs that leave it open.")
+  var batch = 1
+
+  @Option(help: "Threads; no result depends on it.")
+  var threads: Int?
+
+  @Option(help: "The memory that the import may take beside the file, in MiB.")
+  var memoryLimit: Int?
+
+  func validate() throws {
+    _ = try extents()
+    guard batch > 0 else { throw ValidationError("--batch is \(batch), allowed is 1 or more") }
+    guard (threads ?? 1) > 0 else {
+      throw ValidationError("--threads is \(threads ?? 0), allowed is 1 or more")
+    }
+    guard (1...1 << 20).contains(memoryLimit ?? 1) else {
+      throw ValidationError("--memory-limit is \(memoryLimit ?? 0) MiB, allowed is 1 … \(1 << 20)")
+    }
+  }
+
+  func extents() throws -> [String: Int] {
+    var extents: [String: Int] = [:]
+    for dimension in dimensions {
+      let parts = dimension.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, let extent = Int(parts[1]), extent > 0, extents[parts[0]] == nil else {
+        throw ValidationError("--dim is '\(dimension)', allowed is name=extent, each name once")
+      }
+      extents[parts[0]] = extent
+    }
+    return extents
+  }
+
+  var session: Session { threads.map { Session(threads: $0) } ?? Session() }
+
+  func load(_ path: String, batch: Int?) throws -> Model {
+    try Model.load(
+      path, dimensions: try extents(), batch: batch, memoryLimit: memoryLimit.map { $0 << 20 }, session)
+  }
+}
+
+/// What decides how a model is compiled.
+struct CompileArguments: ParsableArguments {
+  @Option(name: .shortAndLong, help: "A target's name, or the path of a YAML file.")
+  var target: String
+
+  @Option(help: "auto or int8: the precision of a float model on an integer target.")
+  var precision = "auto"
+
+  @Option(help: "An npz file of inputs to quantize by, or random:N synthetic ones.")
+  var calibration = "random:8"
+
+  @Option(help: "Where weights are between runs: auto, resident or streamed.")
+  var weights = "auto"
+
+  @Option(help: "How many mappings are tried: fast, standard or max.")
+  var effort = "standard"
+
+  @Option(help: "The seed of whatever is random.")
+  var seed: UInt64 = 0
+
+  @Flag(help: "Refuse models of which the target does not run every node.")
+  var noFallback = false
+
+  func validate() throws {
+    _ = try options()
+    guard ["auto", "int8"].contains(precision) else {
+      throw ValidationError("--precision is '\(precision)', allowed are auto and int8")
+    }
+  }
+
+  func options() throws -> CompileOptions {
+    var options = CompileOptions()
+    options.calibration = try data()
+    guard let mode = NPUCompiler.WeightMode(rawValue: weights) else {
+      throw ValidationError("--weights is '\(weights)', allowed are auto, resident and streamed")
+    }
+    options.weights = mode
+    guard let effort = ["fast": 4, "standard": 16, "max": 64][effort] else {
+      throw ValidationError("--effort is '\(effort)', allowed are fast, standard and max")
+    }
+    options.effort = effort
+    options.seed = seed
+    options.allowsFallback = !noFallback
+    return options
+  }
+
+  private func data() throws -> CalibrationData {
+    guard calibration.hasPrefix("random:") else { return .file(calibration) }
+    guard let count = Int(calibration.dropFirst(7)), (1...10_000).contains(count) else {
+      throw ValidationError("--calibration is '\(calibration)', allowed is a path or random:1 … random:10000")
+    }
+    return .random(count)
+  }
+
+  /// Reads and compiles, and says what there is to warn of.
+  func compile(
+    _ path: String, _ arguments: ModelArguments, _ console: Console
+  ) throws -> (Compilation, Session) {
+    let description = try Targets.find(target)
+    var watch = ContinuousClock.now
+    let model = try arguments.load(path, batch: arguments.batch)
+    let loaded = (ContinuousClock.now - watch).components
+    watch = ContinuousClock.now
+    let session = arguments.session
+    var compilation = try session.compile(model, for: description, try options())
+    compilation.seconds.load = Double(loaded.seconds) + Double(loaded.attoseconds) * 1e-18
+    for warning in compilation.warnings { console.report(warning, file: path) }
+    return (compilation, session)
+  }
+}
