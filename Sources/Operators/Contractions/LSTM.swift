@@ -110,7 +110,7 @@ extension LSTM {
     let w: [Float]
     let r: [Float]
     let bias: [Float]
-    let peepholes: [Float]
+    let peepholes: [Float]?
 
     init(
       _ op: LSTM, _ direction: Int, inputs: Int, hidden: Int, w: [Float], r: [Float], bias: [Float]?,
@@ -126,7 +126,7 @@ extension LSTM {
       self.w = part(w, 4 * hidden * inputs)
       self.r = part(r, 4 * hidden * hidden)
       self.bias = part(bias, 8 * hidden)
-      self.peepholes = part(peepholes, 3 * hidden)
+      self.peepholes = peepholes == nil ? nil : part(peepholes, 3 * hidden)
     }
 
     func step(_ x: [Float], _ state: (h: [Float], c: [Float])) -> (h: [Float], c: [Float]) {
@@ -156,7 +156,7 @@ extension LSTM {
       for index in 0..<hidden { fromState.addProduct(h[index], r[row * hidden + index]) }
       let offset = Arithmetic.add(bias[row], bias[4 * hidden + row])
       var sum = Arithmetic.add(Arithmetic.add(fromInput, fromState), offset)
-      if let peephole {
+      if let peephole, let peepholes {
         sum = Arithmetic.add(
           sum, Arithmetic.multiply(peepholes[peephole.index * hidden + unit], peephole.cell))
       }
