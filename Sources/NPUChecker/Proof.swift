@@ -163,7 +163,7 @@ struct Proof {
     for access in footprint.accesses where access.kind == .read { read(access, number, event) }
     if case .tensor(let tensor) = instructions[Int(number)].body { accumulate(tensor, event) }
     for access in footprint.accesses where access.kind != .read {
-      if access.kind == .write, access.places.namesTwice {
+      if access.places.namesTwice {
         report(.forbiddenWrite, event, "\(access.name) writes a \(access.space.name) twice")
       }
       for other in footprint.accesses where other.kind == .read && other.space == access.space {

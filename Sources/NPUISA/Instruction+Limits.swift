@@ -62,6 +62,10 @@ struct Rules {
   mutating func check(_ dma: DMAInstruction) {
     require(
       dma.runs <= StreamShape.limit, "the loops have more than \(StreamShape.limit) runs together")
+    let addresses = [dma.source.base, dma.destination.base] + (dma.index.map { [$0.list.base] } ?? [])
+    for address in addresses + dma.loops.flatMap({ [$0.sourceStride, $0.destinationStride] }) {
+      require(address.magnitude < 1 << 45, "an address or stride is \(address), beyond 2^45")
+    }
     require(dma.index == nil || !dma.loops.isEmpty, "an index list without a loop that it indexes")
   }
 }
