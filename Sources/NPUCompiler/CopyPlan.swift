@@ -179,7 +179,9 @@ struct CopyPlan {
     }
     loops.removeAll { $0.size == 1 }
     // Small strides of the destination inside: the longest runs, and neighbours merge.
-    loops.sort { ($0.destination.magnitude, $0.source.magnitude) > ($1.destination.magnitude, $1.source.magnitude) }
+    loops.sort {
+      ($0.destination.magnitude, $0.source.magnitude) > ($1.destination.magnitude, $1.source.magnitude)
+    }
     var run = size
     if let last = loops.last, last.source == size, last.destination == size {
       run = last.size * size
@@ -194,7 +196,8 @@ struct CopyPlan {
       if let outer = merged.last, outer.source == loop.source * loop.size,
         outer.destination == loop.destination * loop.size
       {
-        merged[merged.count - 1] = Loop(size: outer.size * loop.size, source: loop.source, destination: loop.destination)
+        merged[merged.count - 1] = Loop(
+          size: outer.size * loop.size, source: loop.source, destination: loop.destination)
       } else {
         merged.append(loop)
       }

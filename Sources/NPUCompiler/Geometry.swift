@@ -124,7 +124,9 @@ extension Operand {
   /// The only dimension that moves with `axis`, if it does so one to one.
   func dimension(of axis: AxisID) -> Int? {
     let moving = maps.indices.filter { maps[$0].coefficient(of: axis) != 0 }
-    guard moving.count == 1, let index = moving.first, maps[index].coefficient(of: axis) == 1 else { return nil }
+    guard moving.count == 1, let index = moving.first, maps[index].coefficient(of: axis) == 1 else {
+      return nil
+    }
     return index
   }
 

@@ -33,7 +33,8 @@ private struct Legaliser {
       var operands = node.operands.map { ids[$0] }
       guard var kernel = node.kernel else {
         ids[node.result] = new.view(
-          operands[0], old.buffers[node.result].type.shape, node: node.name, sources: node.sources, name: name)
+          operands[0], old.buffers[node.result].type.shape, node: node.name, sources: node.sources, name: name
+        )
         continue
       }
       kernel.widenTables()
@@ -56,7 +57,9 @@ private struct Legaliser {
   }
 
   /// A pre-program of a reduction that is neither a zero point nor a table becomes a map before it.
-  private mutating func liftPreProgram(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
+  private mutating func liftPreProgram(
+    _ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode
+  ) {
     let operand = kernel.operands[0]
     guard !operand.pre.isIdentity, operand.pre.subtractedInteger == nil,
       let kind = try? kernel.valueKind(of: operand)
@@ -122,7 +125,8 @@ extension Kernel {
     switch (form, operand.outside) {
     case (_, .never): return nil
     case (.contract, .fill(let bits)) where index < 2:
-      let isZero = !operand.type.element.isFloat && Int32(bitPattern: bits) == operand.pre.subtractedInteger ?? 0
+      let isZero =
+        !operand.type.element.isFloat && Int32(bitPattern: bits) == operand.pre.subtractedInteger ?? 0
       return isZero && leaving <= 2 ? nil : bits
     case (.contract, .skip):
       guard leaving > 2, accumulation == .integer else { return nil }

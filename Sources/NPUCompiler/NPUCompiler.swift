@@ -18,6 +18,8 @@ public enum NPUCompiler {
     public var weights = WeightMode.auto
     /// Mappings that are tried per kernel.
     public var effort = 16
+    /// Unfinished programs that are kept side by side.
+    public var beam = 4
 
     public init() {}
   }
@@ -28,17 +30,16 @@ public enum NPUCompiler {
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> NPUProgram {
     let graph = graph.legalised()
-    let streamed = try attempt(graph, machine, residentBytes: 0, options)
+    let streamed = try ProgramCompiler.compile(graph, machine, residentBytes: 0, options)
     guard options.weights != .streamed, streamed.residentDemand > 0 else { return streamed.program() }
     // With less room left the mappings may change, and with them what the constants take.
     var room = streamed.residentDemand
     for _ in 0..<4 where room < machine.sramBytesPerSlice {
-      if let placed = try? attempt(graph, machine, residentBytes: room, options) {
-        if placed.residentDemand <= room { return placed.program() }
-        room = max(placed.residentDemand, room + 64)
-      } else {
+      guard let placed = try? ProgramCompiler.compile(graph, machine, residentBytes: room, options) else {
         break
       }
+      if placed.residentDemand <= room { return placed.program() }
+      room = max(placed.residentDemand, room + 64)
     }
     guard options.weights == .auto else {
       throw Diagnostic(
@@ -47,13 +48,5 @@ public enum NPUCompiler {
         help: "use --weights streamed")
     }
     return streamed.program()
-  }
-
-  private static func attempt(
-    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, _ options: Options
-  ) throws(Diagnostic) -> ProgramCompiler {
-    var compiler = ProgramCompiler(graph, machine, residentBytes: residentBytes)
-    try compiler.compile(options)
-    return compiler
   }
 }

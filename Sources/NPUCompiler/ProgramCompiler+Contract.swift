@@ -49,19 +49,23 @@ extension ProgramCompiler {
     let perGroup = sums.reduce(1) { $0 * count($1) } * plan.lanes * (depth.map { count($0) } ?? 1)
     let capacity = machine.registerFileBytes / machine.packetBytes
     var last = Wait(tag: 0, count: 0)
-    let cellGroups = max(machine.accumulators / (plan.lanes * (plan.isDepthwise ? plan.packetElements : 1)), 1)
+    let cellGroups = max(
+      machine.accumulators / (plan.lanes * (plan.isDepthwise ? plan.packetElements : 1)), 1)
     if perGroup <= capacity {
       // Whole sums: the register file holds some columns, all rows stream by.
       let pieces = boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
       for box in pieces {
-        let ranges = zip(outer, box).map { NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1) }
+        let ranges = zip(outer, box).map {
+          NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
+        }
         let sumLoops = sums.map { loop in nestLoop(loop, 0..<count(loop), geometry, isReduced: true) }
         let depthLoops = depth.map { [nestLoop($0, 0..<count($0), geometry, isReduced: false)] } ?? []
         loadRegisters(weights, plan, ranges + sumLoops + depthLoops, geometry, &stream)
         let batch = ranges.filter { plan.batch.contains($0.axis) }
         let columns = reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
-        last = try emit(stream, batch + rows + markValidity(depthLoops, plan) + markValidity(sumLoops, plan) + columns)
+        last = try emit(
+          stream, batch + rows + markValidity(depthLoops, plan) + markValidity(sumLoops, plan) + columns)
       }
       return last
     }
@@ -72,7 +76,9 @@ extension ProgramCompiler {
     let outerBoxes = boxes(outer.map(count), capacity: 1)
     let rowBoxes = boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
     for outerBox in outerBoxes {
-      let ranges = zip(outer, outerBox).map { NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1) }
+      let ranges = zip(outer, outerBox).map {
+        NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
+      }
       for rowBox in rowBoxes {
         let rows = zip(plan.rows, rowBox).map { NestLoop(axis: $0, range: $1) }
         for (number, sumBox) in sumBoxes.enumerated() {
@@ -157,7 +163,8 @@ extension ProgramCompiler {
     let cut = axes.map(\.axis).filter { geometry.parts[$0] != nil }
     let blocks = cut.reduce(1) { $0 * (geometry.parts[$1]?.count ?? 1) }
     let image = UnitImage(
-      constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes, counts: counts,
+      constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,
+      counts: counts,
       packetBytes: machine.packetBytes)
     let address = self.image(image.bytes(blocks: blocks, blockBytes: bytes))
     let (offset, isLoad) = try place(bytes, isConstant: true, "the weights of '\(node.name)'")
@@ -168,7 +175,8 @@ extension ProgramCompiler {
     for axis in cut {
       guard let part = geometry.parts[axis] else { continue }
       apart /= part.count
-      loops.append(.init(UInt32(part.count), source: Int64(apart), destination: Int64(part.sliceStride * window)))
+      loops.append(
+        .init(UInt32(part.count), source: Int64(apart), destination: Int64(part.sliceStride * window)))
     }
     for (count, sliceStride) in geometry.copies(of: operand) {
       loops.append(.init(UInt32(count), source: 0, destination: Int64(sliceStride * window)))
@@ -340,7 +348,9 @@ private struct UnitImage {
             let row = base + (plan.lane.map { lane * weight[$0] } ?? 0)
             for element in 0..<elements {
               let from = (row + (plan.packet.map { element * weight[$0] } ?? 0)) * size
-              for byte in 0..<size { image[place + lane * packetBytes + element * size + byte] = source[from + byte] }
+              for byte in 0..<size {
+                image[place + lane * packetBytes + element * size + byte] = source[from + byte]
+              }
             }
           }
           place += packetBytes * plan.lanes

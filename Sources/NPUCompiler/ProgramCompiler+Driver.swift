@@ -5,33 +5,60 @@ import Support
 import Tensors
 
 extension ProgramCompiler {
-  /// Compiles every node in order and brings the outputs to DRAM.
-  mutating func compile(_ options: NPUCompiler.Options) throws(Diagnostic) {
+  /// Programs for the whole graph, unfinished ones side by side: of all ways to place a kernel after those kept so far,
+  /// the `beam` cheapest stay whose results lie in different places, by the ticks of their instructions.
+  static func compile(
+    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, _ options: NPUCompiler.Options
+  ) throws(Diagnostic) -> ProgramCompiler {
+    var start = ProgramCompiler(graph, machine, residentBytes: residentBytes)
     for id in graph.inputs {
       let type = graph.buffers[id].type
-      settle(id, Placement(dram: allocateDRAM(byteCount(type)), type), owned: nil)
+      start.settle(id, Placement(dram: start.allocateDRAM(start.byteCount(type)), type), owned: nil)
     }
+    var beam = [start]
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
-      run.kernel = UInt32(number)
-      load.kernel = UInt32(number)
-      do {
-        try place(node, options)
-      } catch {
-        switch error {
-        case .unsupported(let diagnostic): throw diagnostic
-        case .doesNotFit(let reason):
-          throw Diagnostic(.doesNotFit, "kernel \(number) '\(node.name)': \(reason) on \(machine.name)")
+      var next: [ProgramCompiler] = []
+      var failure: Diagnostic?
+      for var state in beam {
+        state.run.kernel = UInt32(number)
+        state.load.kernel = UInt32(number)
+        do { next += try state.placed(node, options) } catch {
+          switch error {
+          case .unsupported(let diagnostic): failure = diagnostic
+          case .doesNotFit(let reason):
+            failure = Diagnostic(.doesNotFit, "kernel \(number) '\(node.name)': \(reason) on \(machine.name)")
+          }
         }
       }
-      if node.kernel != nil { record(node) }
-      release(after: node)
-    }
-    for output in graph.outputs {
-      do { try finish(output) } catch {
-        throw Diagnostic(.doesNotFit, "output '\(graph.buffers[output].name)' cannot be copied to DRAM")
+      if next.isEmpty, let failure { throw failure }
+      beam = cheapest(next, result: node.result, count: max(options.beam, 1))
+      for index in beam.indices {
+        if node.kernel != nil { beam[index].record(node) }
+        beam[index].release(after: node)
       }
     }
+    for index in beam.indices {
+      for output in graph.outputs {
+        do { try beam[index].finish(output) } catch {
+          throw Diagnostic(.doesNotFit, "output '\(graph.buffers[output].name)' cannot be copied to DRAM")
+        }
+      }
+    }
+    let ends = beam.map { Timeline($0.run.code, programs: $0.run.programs, on: machine).end }
+    return beam[ends.indices.min { (ends[$0], $0) < (ends[$1], $1) } ?? 0]
+  }
+
+  /// The cheapest states, of those with the result in the same place only the first.
+  private static func cheapest(_ states: [ProgramCompiler], result: BufferID, count: Int) -> [ProgramCompiler]
+  {
+    let order = states.indices.sorted { (states[$0].ticks, $0) < (states[$1].ticks, $1) }
+    var kept: [ProgramCompiler] = []
+    for index in order where kept.count < count {
+      let placement = states[index].homes[result]?.placement
+      if !kept.contains(where: { $0.homes[result]?.placement == placement }) { kept.append(states[index]) }
+    }
+    return kept
   }
 
   /// Brings an output to DRAM, into bytes that the program writes: an input or a constant under another name is copied.
@@ -43,7 +70,8 @@ extension ProgramCompiler {
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
     let plan = CopyPlan(
-      from: Placement(dram: address, type), maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
+      from: Placement(dram: address, type), maps, to: target, ranges: type.shape.map { 0..<$0 },
+      window: window)
     copy(plan?.descriptors ?? [])
     settle(output, target, owned: nil)
   }
@@ -51,7 +79,9 @@ extension ProgramCompiler {
   /// Remembers where a named result lies complete, for comparisons layer by layer.
   private mutating func record(_ node: KernelNode) {
     let buffer = graph.buffers[node.result]
-    guard !buffer.name.isEmpty, let placement = homes[node.result]?.placement, let last = run.last else { return }
+    guard !buffer.name.isEmpty, let placement = homes[node.result]?.placement, let last = run.last else {
+      return
+    }
     let dimensions = placement.dimensions.map { dimension in
       NPUProgram.Residence.Dimension(
         block: Int64(max(dimension.step, 1)),
@@ -65,15 +95,25 @@ extension ProgramCompiler {
         dimensions: dimensions, from: Wait(tag: last.tag, count: last.count - 1)))
   }
 
-  private mutating func place(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) {
-    guard let kernel = node.kernel else { return try emitView(node) }
-    if kernel.elements == 0 { return settle(node.result, Placement(dram: allocateDRAM(0), kernel.result), owned: nil) }
-    switch kernel.form {
-    case .move: try emitMove(node, kernel)
-    case .gather, .scatter: try emitRows(node, kernel)
-    case .map where kernel.operands.isEmpty: try placeConstant(node, kernel)
-    case .contract, .map, .reduce: try placeComputation(node, kernel, options)
+  /// The states after a node: one, or one per mapping of a computation.
+  private func placed(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) -> [ProgramCompiler]
+  {
+    var next = self
+    let before = run.code.contexts.map(\.count)
+    if let kernel = node.kernel, kernel.elements > 0 {
+      switch kernel.form {
+      case .move: try next.emitMove(node, kernel)
+      case .gather, .scatter: try next.emitRows(node, kernel)
+      case .map where kernel.operands.isEmpty: try next.placeConstant(node, kernel)
+      case .contract, .map, .reduce: return try computed(node, kernel, options)
+      }
+    } else if let kernel = node.kernel {
+      next.settle(node.result, Placement(dram: next.allocateDRAM(0), kernel.result), owned: nil)
+    } else {
+      try next.emitView(node)
     }
+    next.addTicks(since: before)
+    return [next]
   }
 
   /// A map of nothing is a constant.
@@ -84,70 +124,73 @@ extension ProgramCompiler {
     settle(node.result, Placement(dram: address, kernel.result), owned: nil)
   }
 
-  /// Tries mappings and keeps the one that takes the fewest ticks; then makes room; then works in pieces.
-  private mutating func placeComputation(
+  /// Every mapping that fits; if none does, room is made; then the kernel is cut in pieces.
+  private func computed(
     _ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options
-  ) throws(Failure) {
+  ) throws(Failure) -> [ProgramCompiler] {
     var reason = "no mapping"
-    if let best = best(node, kernel, options, &reason) {
-      self = best
-      return
-    }
+    let before = run.code.contexts.map(\.count)
+    let plain = mapped(node, kernel, options, before, &reason)
+    if !plain.isEmpty { return plain }
     // Room: everything else to DRAM, then the operands too.
-    for buffer in graph.buffers.ids where !node.operands.contains(buffer) && homes[buffer]?.owned != nil {
-      try bringToDRAM(buffer)
+    var roomy = self
+    for buffer in graph.buffers.ids where !node.operands.contains(buffer) && roomy.homes[buffer]?.owned != nil
+    {
+      try roomy.bringToDRAM(buffer)
     }
-    if let best = best(node, kernel, options, &reason) {
-      self = best
-      return
+    let alone = roomy.mapped(node, kernel, options, before, &reason)
+    if !alone.isEmpty { return alone }
+    for buffer in Set(node.operands).sorted() where roomy.homes[buffer]?.owned != nil {
+      try roomy.bringToDRAM(buffer)
     }
-    for buffer in Set(node.operands).sorted() where homes[buffer]?.owned != nil { try bringToDRAM(buffer) }
-    if let best = best(node, kernel, options, &reason) {
-      self = best
-      return
-    }
-    try placeInPieces(node, kernel, options, reason)
+    let streamed = roomy.mapped(node, kernel, options, before, &reason)
+    if !streamed.isEmpty { return streamed }
+    try roomy.placeInPieces(node, kernel, options, reason)
+    roomy.addTicks(since: before)
+    return [roomy]
   }
 
-  private func best(
-    _ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options, _ reason: inout String
-  ) -> ProgramCompiler? {
-    var best: (compiler: ProgramCompiler, cost: Int)?
-    let before = run.code.contexts.map(\.count)
+  private func mapped(
+    _ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options, _ before: [Int],
+    _ reason: inout String
+  ) -> [ProgramCompiler] {
+    var states: [ProgramCompiler] = []
     for geometry in candidates(node, kernel, options) {
       for flitAxis in flitAxes(node, kernel) {
         var trial = self
         do {
           try trial.emit(node, geometry, flitAxis: flitAxis)
-          let cost = trial.cost(since: before)
-          if best.map({ cost < $0.cost }) ?? true { best = (trial, cost) }
+          trial.addTicks(since: before)
+          states.append(trial)
         } catch {
           if case .doesNotFit(let what) = error { reason = what }
         }
       }
     }
-    return best?.compiler
+    return states
   }
 
-  /// The ticks of all instructions since then, one after another.
-  private func cost(since before: [Int]) -> Int {
-    var ticks = 0
+  /// Adds the ticks of the instructions since then, one after another.
+  private mutating func addTicks(since before: [Int]) {
     for (index, list) in run.code.contexts.enumerated() {
       for instruction in list[before[index]...] {
-        ticks += instruction.duration(on: machine, context: Context(index: index), programs: run.programs).ticks
+        ticks +=
+          instruction.duration(on: machine, context: Context(index: index), programs: run.programs).ticks
       }
     }
-    return ticks
   }
 
-  private func candidates(_ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options) -> [Geometry] {
+  private func candidates(_ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options) -> [Geometry]
+  {
     var present: [[AxisID: Int]] = []
     for (operand, buffer) in zip(kernel.operands, node.operands) {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
       var choice: [AxisID: Int] = [:]
       for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
         for term in map.terms
-        where kernel.axes[term.axis].role == .parallel && kernel.axes[term.axis].extent % dimension.blocks == 0 {
+        where kernel.axes[term.axis].role == .parallel
+          && kernel.axes[term.axis].extent % dimension.blocks == 0
+        {
           choice[term.axis] = dimension.blocks
         }
       }
@@ -167,7 +210,8 @@ extension ProgramCompiler {
         guard let dimension = operand.dimension(of: axis) else { continue }
         let bytes = operand.type.shape.reduce(1, *)
         let stride = homes[buffer]?.placement.dimensions[dimension].stride
-        let lies = (stride ?? operand.type.strides[dimension] * operand.type.element.size) == operand.type.element.size
+        let lies =
+          (stride ?? operand.type.strides[dimension] * operand.type.element.size) == operand.type.element.size
         score += lies ? 2 * bytes : bytes / 4
       }
       return score * min(kernel.axes[axis].extent, 8)
@@ -228,7 +272,9 @@ extension ProgramCompiler {
           let cuttable = axes.indices.filter { sizes[$0] > 1 }
           guard
             let index = cuttable.max(by: { a, b in
-              func weight(_ index: Int) -> Int { axes[index] == flitAxis && sizes[index] <= 8 ? 0 : sizes[index] }
+              func weight(_ index: Int) -> Int {
+                axes[index] == flitAxis && sizes[index] <= 8 ? 0 : sizes[index]
+              }
               return (weight(a), b) < (weight(b), a)
             })
           else { break }

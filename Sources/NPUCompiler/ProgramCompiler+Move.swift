@@ -97,7 +97,9 @@ extension ProgramCompiler {
           Diagnostic(.unsupportedKernel, "a copy fills around a coordinate that moves with several axes"))
       }
       inside = clipped
-      for piece in Self.complement(of: inside, in: box) { try fill(piece, with: bits, operand.type.element, target) }
+      for piece in Self.complement(of: inside, in: box) {
+        try fill(piece, with: bits, operand.type.element, target)
+      }
     }
     guard inside.allSatisfy({ !$0.isEmpty }) else { return }
     func maps() -> [CopyPlan.SourceMap] {
@@ -206,7 +208,8 @@ extension ProgramCompiler {
   /// One descriptor per index: the other axes are its loops. In one context they stay in order, so the last of equal
   /// indices wins.
   private mutating func rows(
-    _ node: KernelNode, _ kernel: Kernel, _ dimension: Int, data: Operand, source: BufferID, over axes: [AxisID],
+    _ node: KernelNode, _ kernel: Kernel, _ dimension: Int, data: Operand, source: BufferID,
+    over axes: [AxisID],
     to target: Placement, side: DMAInstruction.Index.Side
   ) throws(Failure) {
     let list = kernel.operands[1]
@@ -218,10 +221,14 @@ extension ProgramCompiler {
     for operand in [list, data] where operand.outside != .never {
       throw .unsupported(Diagnostic(.unsupportedKernel, "rows by index that leave their bounds"))
     }
-    func offset(_ maps: [AffineMap], _ dimensions: [Placement.Dimension], _ point: [AxisID: Int], except skipped: Int?) -> Int {
+    func offset(
+      _ maps: [AffineMap], _ dimensions: [Placement.Dimension], _ point: [AxisID: Int], except skipped: Int?
+    ) -> Int {
       zip(maps, dimensions).enumerated().reduce(0) { total, entry in
         guard entry.offset != skipped else { return total }
-        let coordinate = entry.element.0.terms.reduce(entry.element.0.offset) { $0 + $1.coefficient * (point[$1.axis] ?? 0) }
+        let coordinate = entry.element.0.terms.reduce(entry.element.0.offset) {
+          $0 + $1.coefficient * (point[$1.axis] ?? 0)
+        }
         return total + coordinate * entry.element.1.stride
       }
     }
@@ -230,11 +237,13 @@ extension ProgramCompiler {
     let targetMaps = results.map { AffineMap.axis($0) }
     let loops = free.map { axis in
       var unit: [AxisID: Int] = [axis: 1]
-      let away = offset(data.maps, from.dimensions, unit, except: skippedSource)
+      let away =
+        offset(data.maps, from.dimensions, unit, except: skippedSource)
         - offset(data.maps, from.dimensions, [:], except: skippedSource)
       unit = [axis: 1]
       let along = offset(targetMaps, target.dimensions, unit, except: skippedTarget)
-      return DMAInstruction.Loop(UInt32(kernel.axes[axis].extent), source: Int64(away), destination: Int64(along))
+      return DMAInstruction.Loop(
+        UInt32(kernel.axes[axis].extent), source: Int64(away), destination: Int64(along))
     }.filter { $0.size > 1 }
     guard free.allSatisfy({ kernel.axes[$0].extent > 0 }), loops.count <= 7 else { return }
     let size = data.type.element.size
@@ -249,10 +258,13 @@ extension ProgramCompiler {
       }
       let place = listHome.base + offset(list.maps, listHome.dimensions, point, except: nil)
       var descriptor = DMAInstruction(
-        from: .init(.dram, Int64(from.base + offset(data.maps, from.dimensions, point, except: skippedSource))),
-        to: .init(.dram, Int64(target.base + offset(targetMaps, target.dimensions, point, except: skippedTarget))),
+        from: .init(
+          .dram, Int64(from.base + offset(data.maps, from.dimensions, point, except: skippedSource))),
+        to: .init(
+          .dram, Int64(target.base + offset(targetMaps, target.dimensions, point, except: skippedTarget))),
         run: UInt32(size),
-        [.init(1, source: side == .gather ? Int64(row) : 0, destination: side == .scatter ? Int64(row) : 0)] + loops)
+        [.init(1, source: side == .gather ? Int64(row) : 0, destination: side == .scatter ? Int64(row) : 0)]
+          + loops)
       let extent = side == .gather ? from.dimensions[dimension].extent : target.dimensions[dimension].extent
       descriptor.index = .init(side, list: .init(.dram, Int64(place)), rows: UInt32(extent))
       // The row is found at run time: the whole tensor is touched.

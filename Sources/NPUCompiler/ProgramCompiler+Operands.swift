@@ -104,7 +104,8 @@ extension ProgramCompiler {
     _ tile: Tile, _ geometry: Geometry, flitAxis: AxisID?, base: Int
   ) throws(Failure) -> VectorSource.Place {
     let axes = geometry.kernel.axes(.parallel).filter { tile.depends(on: $0) }
-    let isPacked = flitAxis.map { tile.depends(on: $0) && tile.stride($0) == tile.operand.type.element.size } ?? false
+    let isPacked =
+      flitAxis.map { tile.depends(on: $0) && tile.stride($0) == tile.operand.type.element.size } ?? false
     var strides: [AxisID: Int] = [:]
     var words = 1
     if let flitAxis, tile.depends(on: flitAxis) {
@@ -166,7 +167,9 @@ extension ProgramCompiler {
   mutating func loadTable(_ table: Table, slot: Int, slices: Int) throws(Failure) {
     guard slot < machine.tableSlots else { throw .doesNotFit("more than \(machine.tableSlots) tables") }
     var bytes: [UInt8] = []
-    for entry in table.entries { for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: entry >> shift)) } }
+    for entry in table.entries {
+      for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: entry >> shift)) }
+    }
     let source = Placement(dram: image(bytes), TensorType(.i32, [table.entries.count]))
     let (offset, isLoad) = try place(bytes.count, isConstant: true, "a table")
     let loop = DMAInstruction.Loop(UInt32(slices), source: 0, destination: Int64(window))

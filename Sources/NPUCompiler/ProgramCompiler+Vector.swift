@@ -30,7 +30,8 @@ extension ProgramCompiler {
       dimensions[index].defined = (dimensions[index].span + rounding - 1) / rounding * rounding
     }
     let element = geometry.kernel.element
-    let bytes = Placement.pack(&dimensions, order: order, unit: element.size, rounding: innermost == nil ? 1 : rounding)
+    let bytes = Placement.pack(
+      &dimensions, order: order, unit: element.size, rounding: innermost == nil ? 1 : rounding)
     return (Placement(sram: 0, dimensions, element), bytes)
   }
 

@@ -39,6 +39,8 @@ struct ProgramCompiler {
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?
   let residentBase: Int
+  /// Of all instructions of a run, as if nothing overlapped.
+  var ticks = 0
   /// What resident constants would take if there were room.
   var residentDemand = 0
 
@@ -174,7 +176,9 @@ struct ProgramCompiler {
     }
     return [
       box(descriptor.source, descriptor.loops.map { (Int($0.size), Int($0.sourceStride)) }, writes: false),
-      box(descriptor.destination, descriptor.loops.map { (Int($0.size), Int($0.destinationStride)) }, writes: true),
+      box(
+        descriptor.destination, descriptor.loops.map { (Int($0.size), Int($0.destinationStride)) },
+        writes: true),
     ]
   }
 
@@ -252,7 +256,9 @@ extension Placement {
   /// Dimensions from the one with the largest stride to the innermost.
   var order: [Int] {
     dimensions.indices.sorted {
-      (dimensions[$0].stride, dimensions[$1].extent, -$0) > (dimensions[$1].stride, dimensions[$0].extent, -$1)
+      (dimensions[$0].stride, dimensions[$1].extent, -$0) > (
+        dimensions[$1].stride, dimensions[$0].extent, -$1
+      )
     }
   }
 

@@ -139,7 +139,8 @@ private struct Units {
 
     init(_ instruction: Instruction, isMain: Bool) {
       guard case .tensor(let tensor) = instruction.body else { return }
-      second = !isMain || tensor.accumulate.start == .load
+      second =
+        !isMain || tensor.accumulate.start == .load
         || tensor.vector.operands.contains { if case .second = $0.source { true } else { false } }
       exchange = tensor.exchange.kind != .forward
       let isReduction = tensor.accumulate.kind != .none && tensor.accumulate.kind != .contract

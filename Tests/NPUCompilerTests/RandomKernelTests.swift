@@ -7,8 +7,8 @@ import NPUISA
 import NPUInterpreter
 import Support
 import TargetFiles
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
 
 /// A graph of one kernel: every argument an input or, where a coin says so, a constant.
