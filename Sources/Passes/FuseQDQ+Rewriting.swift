@@ -84,7 +84,9 @@ extension Rewriter {
       guard let copies = graph.copies(of: old),
         !graph.outputs.contains(old) || !graph.outputs.contains(result)
       else { return try keep(quantizer, reading: result) }
-      if graph.outputs.contains(old) { setName(of: result, to: graph.values[old].name) }
+      if graph.outputs.contains(old) || value.name.isEmpty {
+        setName(of: result, to: graph.values[old].name)
+      }
       for copy in copies { setQuantization(of: copy, to: value.quantization) }
       replaceUses(of: old, by: result)
       return erase(quantizer)
