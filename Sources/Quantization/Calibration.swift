@@ -46,27 +46,29 @@ public struct Calibration: Sendable {
     return calibration
   }
 
-  /// The same, each operator by its own evaluation.
+  /// The same by the fast executor.
   public static func run(
     _ graph: Graph, on samples: some SampleSource, _ operators: OperatorSet = .standard
   ) throws(Diagnostic) -> Calibration {
-    try run(graph, on: samples) { (inputs) throws(Diagnostic) in
-      try operators.evaluate(graph, try graph.arguments(inputs))
-    }
+    try run(graph, on: samples, by: runner(of: graph, operators))
   }
-}
 
-extension Graph {
-  /// Inputs by name in the graph's order. - Throws: `invalidOperand` for a missing one.
-  func arguments(_ inputs: [String: Tensor]) throws(Diagnostic) -> [Tensor] {
-    var arguments: [Tensor] = []
-    for id in self.inputs {
-      guard let tensor = inputs[values[id].name] else {
-        throw Diagnostic(.invalidOperand, "no data is given for input '\(values[id].name)'")
-      }
-      arguments.append(tensor)
+  /// Gives the inputs, the constants and all f32 results of a graph, by the fast executor.
+  public static func runner(of graph: Graph, _ operators: OperatorSet = .standard) -> Runner {
+    let results = graph.order.flatMap { graph.results(of: $0) }
+      .filter { graph.values[$0].type.element == .f32 }
+    var rewriter = Rewriter(graph)
+    for id in results { rewriter.setName(of: id, to: id.description) }
+    rewriter.setOutputs(results)
+    let executor = GraphExecutor(rewriter.finish(), operators: operators)
+    return { (inputs) throws(Diagnostic) in
+      var values = SideTable<ValueID, Tensor?>(default: nil)
+      for id in graph.inputs { values[id] = inputs[graph.values[id].name] }
+      for id in graph.constants { values[id] = graph.values[id].constant }
+      let outputs = try executor.run(inputs).outputs
+      for (id, output) in zip(results, outputs) { values[id] = output.tensor }
+      return values
     }
-    return arguments
   }
 }
 

@@ -170,11 +170,13 @@ private struct QDQInsertion {
   }
 
   private mutating func dequantize(
-    _ stored: ValueID, _ quantization: Quantization, _ element: ElementType, _ shape: [Int], sources: [Int]
+    _ stored: ValueID, _ quantization: Quantization, _ element: ElementType, _ shape: [Int], sources: [Int],
+    name: String = ""
   ) throws(Diagnostic) -> ValueID {
     builder.node(
       Node("DequantizeLinear", Self.axis(quantization), sources: sources),
-      [stored] + (try parameters(quantization, element)), ValueType(TensorType(.f32, shape)))
+      [stored] + (try parameters(quantization, element)),
+      results: [Value(name: name, ValueType(TensorType(.f32, shape)))])[0]
   }
 
   /// Scale and zero point as operands.
@@ -219,7 +221,9 @@ private struct QDQInsertion {
       axis: isPerChannel ? shape.count - 1 : nil)
     let stored = try Tensor(TensorType(.i32, shape), units.map { Int32($0) })
     guard quantization.fault(on: ValueType(stored.type)) == nil else { return real(value) }
-    let constantID = builder.constant(stored, name: graph.values[value].name)
-    return try dequantize(constantID, quantization, .i32, shape, sources: node.sources)
+    // The pass that fuses makes the bias anew from what is dequantized, and takes its name.
+    let name = graph.values[value].name
+    let constantID = builder.constant(stored, name: Self.storedName(name))
+    return try dequantize(constantID, quantization, .i32, shape, sources: node.sources, name: name)
   }
 }

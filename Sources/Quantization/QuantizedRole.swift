@@ -2,7 +2,8 @@ import GraphIR
 import Support
 import Tensors
 
-/// How an operator takes part in an i8 graph. Operators that are not named here stay in f32.
+/// How an operator takes part in an i8 graph. Operators that are not named here stay in f32; where one alone
+/// stands between quantized ones, the pass `fuse-qdq` lets it read and give their stored numbers.
 enum QuantizedRole: Equatable {
   /// Multiplies operands 0 and 1 and adds operand 2, which becomes i32.
   case contraction
@@ -16,15 +17,30 @@ enum QuantizedRole: Equatable {
     "Conv": (.contraction, [0, 1]),
     "Gemm": (.contraction, [0, 1]),
     "MatMul": (.contraction, [0, 1]),
+    "ConvTranspose": (.contraction, [0, 1]),
     "Add": (.arithmetic, nil),
     "Sub": (.arithmetic, nil),
     "Mul": (.arithmetic, nil),
-    "Div": (.arithmetic, nil),
+    "Sum": (.arithmetic, nil),
+    "Min": (.arithmetic, nil),
+    "Max": (.arithmetic, nil),
+    "Div": (.arithmetic, [0]),
+    "Abs": (.arithmetic, [0]),
+    "Neg": (.arithmetic, [0]),
+    "Erf": (.arithmetic, [0]),
+    "Elu": (.arithmetic, [0]),
+    "Gelu": (.arithmetic, [0]),
+    "HardSigmoid": (.arithmetic, [0]),
+    "HardSwish": (.arithmetic, [0]),
+    "LeakyRelu": (.arithmetic, [0]),
+    "Softplus": (.arithmetic, [0]),
     "Relu": (.arithmetic, [0]),
     "Clip": (.arithmetic, [0]),
     "Sigmoid": (.arithmetic, [0]),
     "Tanh": (.arithmetic, [0]),
     "BatchNormalization": (.arithmetic, [0]),
+    "InstanceNormalization": (.arithmetic, [0]),
+    "LayerNormalization": (.arithmetic, [0]),
     "AveragePool": (.arithmetic, [0]),
     "GlobalAveragePool": (.arithmetic, [0]),
     "ReduceMean": (.arithmetic, [0]),
@@ -40,6 +56,9 @@ enum QuantizedRole: Equatable {
     "Unsqueeze": (.move, [0]),
     "Transpose": (.move, [0]),
     "Slice": (.move, [0]),
+    "Expand": (.move, [0]),
+    "Tile": (.move, [0]),
+    "DepthToSpace": (.move, [0]),
     "Identity": (.move, [0]),
     "Resize": (.move, [0]),
     "Pad": (.move, [0]),
@@ -69,7 +88,11 @@ enum QuantizedRole: Equatable {
       let fill = operands.count > 2 ? graph.constant(operands[2]) : nil
       let isZero = fill.map { $0.doubleElements().allSatisfy { $0 == 0 } } ?? (operands.count < 3)
       return (isZero ? .move : .arithmetic, positions)
-    case "Conv", "Gemm":
+    case "Div":
+      // A quantized divisor may be 0 where the real one is small.
+      guard graph.constant(operands[1]) != nil else { return nil }
+      return (.arithmetic, positions)
+    case "Conv", "ConvTranspose", "Gemm":
       guard operands.count < 3 || operands[2].isNone || graph.constant(operands[2]) != nil else { return nil }
       return (.contraction, positions)
     default: return (entry.role, positions)
@@ -93,6 +116,9 @@ enum ConstantForm: Hashable {
     guard position == 1 else { return .symmetric(axis: nil) }
     switch node.op {
     case "Conv": return .symmetric(axis: 0)
+    case "ConvTranspose":
+      let group = node.attribute("group") ?? .int(1)
+      return .symmetric(axis: group == .int(1) ? 1 : nil)
     case "Gemm": return .symmetric(axis: node.attribute("transB") == .int(1) ? 0 : 1)
     default: return .symmetric(axis: rank < 2 ? nil : rank - 1)
     }
