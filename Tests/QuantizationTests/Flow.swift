@@ -29,7 +29,7 @@ struct Flow {
     var float = graph
     _ = try PassManager(PassTable.standard.beforeQuantizing).run(on: &float)
     self.float = float
-    calibration = try Calibration.run(float, on: try samples(float), by: try valueRunner(float))
+    calibration = try Calibration.run(float, on: try samples(float))
     scheme = try Scheme.minMax(float, calibration)
     qdq = try float.quantized(by: scheme)
     #expect(qdq.verify() == [])
@@ -37,24 +37,6 @@ struct Flow {
     var canonical = qdq
     _ = try PassManager(PassTable.standard.afterQuantizing).run(on: &canonical)
     self.canonical = canonical
-  }
-}
-
-/// All f32 values of a graph, by its kernels.
-func valueRunner(_ graph: Graph) throws -> Calibration.Runner {
-  var rewriter = Rewriter(graph)
-  let ids = graph.values.ids.filter {
-    graph.values[$0].type.element == .f32 && graph.values[$0].definition == .result
-  }
-  for id in ids { rewriter.setName(of: id, to: id.description) }
-  rewriter.setOutputs(Array(ids))
-  let executor = try KernelExecutor(try OperatorSet.standard.lower(rewriter.finish()))
-  return { (inputs) throws(Diagnostic) in
-    var values = SideTable<ValueID, Tensor?>(default: nil)
-    for id in graph.inputs { values[id] = inputs[graph.values[id].name] }
-    let arguments = graph.inputs.compactMap { values[$0] }
-    for (id, tensor) in zip(ids, try executor.run(arguments)) { values[id] = tensor }
-    return values
   }
 }
 
