@@ -168,3 +168,22 @@ func sumsAreProved(length: Int, isRefused: Bool) throws {
     #expect(try OperatorSet.standard.lower(graph).nodes.count == 1)
   }
 }
+
+@Test(arguments: Seed.all)
+func integerContractions(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for _ in 0..<6 {
+    let (left, right) = (random.pick([ElementType.i8, .u8]), random.pick([ElementType.i8, .u8]))
+    let zeros = [try random.integers([], left), try random.integers([], right)]
+    let group = random.pick([1, 2])
+    let x = try random.integers([1, 2, 5, 4], left)
+    let w = try random.integers([4, 2 / group, 3, 2], right)
+    let attributes = [int("group", group), ints("pads", [1, 0, 1, 1])]
+    try check("ConvInteger", attributes, [x, w] + zeros, constants: [2, 3])
+    try check("ConvInteger", attributes, [x, w])
+    try check("ConvInteger", attributes, [x, w] + zeros, isLowered: false)
+    let (a, b) = (try random.integers([2, 3, 5], left), try random.integers([5, 4], right))
+    try check("MatMulInteger", [], [a, b] + zeros, constants: [2, 3])
+    try check("MatMulInteger", [], [a, b, nil, try random.integers([4], right)], isLowered: false)
+  }
+}

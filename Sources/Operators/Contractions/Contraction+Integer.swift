@@ -74,6 +74,32 @@ extension LoweringContext {
     return storedKernel(kernel, buffers)
   }
 
+  /// Adds the contraction of 8-bit integers less their zero points, operands 2 and 3, to i32; nil where a
+  /// zero point is not one constant or the sum may leave 32 bits.
+  mutating func contractIntegers(_ kernel: Kernel) throws(Diagnostic) -> BufferID? {
+    var kernel = kernel
+    let length = try product(kernel.reductionAxes.map { kernel.axes[$0].extent })
+    guard length <= Int(Int32.max) / (255 * 255) else { return nil }
+    for index in 0..<2 {
+      var zero: Int32 = 0
+      if has(index + 2) {
+        guard let points = try integers(index + 2), points.count == 1 else { return nil }
+        zero = Int32(clamping: points[0])
+      }
+      if zero != 0 {
+        kernel.operands[index].pre = Program { program in
+          let input = program.append(.input)
+          return program.append(.subtract, input, program.append(constant: zero))
+        }
+      }
+      if kernel.operands[index].outside == .skip {
+        kernel.operands[index].outside = .fill(UInt32(bitPattern: zero))
+      }
+    }
+    kernel.element = .i32
+    return self.kernel(kernel, [try operand(0).buffer, try operand(1).buffer])
+  }
+
   /// The bias as i32 in units of the product of scales, and the largest magnitude in it; nil where it is
   /// neither such an i32 nor constant.
   private mutating func integerBias(

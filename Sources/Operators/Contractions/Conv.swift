@@ -102,7 +102,16 @@ public struct Conv: Operator {
   }
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
-    let (x, w) = (try context.operand(0).type, try context.operand(1).type)
+    let (kernel, output) = try kernel(try context.operand(0).type, try context.operand(1).type)
+    var contraction = Contraction(kernel: kernel, activation: activation)
+    if context.has(2) { contraction.bias = (2, [output]) }
+    let buffer = try context.contract(contraction)
+    let shape = context.results[0].type.shape
+    return [context.type(of: buffer).shape == shape ? buffer : context.view(buffer, shape)]
+  }
+
+  /// The sum as one contraction, and the map of its output channels.
+  func kernel(_ x: TensorType, _ w: TensorType) throws(Diagnostic) -> (Kernel, AffineMap) {
     let spatial = x.shape.count - 2
     let input = Array(x.shape[2...])
     let window = try window(Array(w.shape[2...]))
@@ -140,10 +149,6 @@ public struct Conv: Operator {
       Operand(x, [.axis(n), source] + maps, outside: leaves ? .skip : .never),
       Operand(w, [output, depth] + tapMaps),
     ]
-    var contraction = Contraction(kernel: kernel, activation: activation)
-    if context.has(2) { contraction.bias = (2, [output]) }
-    let buffer = try context.contract(contraction)
-    let shape = context.results[0].type.shape
-    return [context.type(of: buffer).shape == shape ? buffer : context.view(buffer, shape)]
+    return (kernel, output)
   }
 }

@@ -79,4 +79,11 @@ public struct ConvInteger: Operator {
     }
     return [try .integers(.i32, shape, values)]
   }
+
+  public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
+    let (kernel, _) = try conv.kernel(try context.operand(0).type, try context.operand(1).type)
+    guard let buffer = try context.contractIntegers(kernel) else { return nil }
+    let shape = context.results[0].type.shape
+    return [context.type(of: buffer).shape == shape ? buffer : context.view(buffer, shape)]
+  }
 }

@@ -58,8 +58,13 @@ public struct MatMul: Operator {
   }
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
-    let (a, b) = (try context.operand(0).type, try context.operand(1).type)
-    let result = context.results[0].type.shape
+    let kernel = kernel(
+      try context.operand(0).type, try context.operand(1).type, context.results[0].type.shape)
+    return [try context.contract(Contraction(kernel: kernel, activation: activation))]
+  }
+
+  /// The sum as one contraction.
+  func kernel(_ a: TensorType, _ b: TensorType, _ result: [Int]) -> Kernel {
     let lead = result.count - (a.shape.count == 1 ? 0 : 1) - (b.shape.count == 1 ? 0 : 1)
     var kernel = Kernel(.contract, a.element)
     let batch = result[..<lead].enumerated().map { kernel.axis("b\($0)", $1) }
@@ -71,6 +76,6 @@ public struct MatMul: Operator {
       Operand(a, broadcastMaps(Array(a.shape.dropLast(2)), over: batch) + left + [k]),
       Operand(b, broadcastMaps(Array(b.shape.dropLast(2)), over: batch) + [k] + right),
     ]
-    return [try context.contract(Contraction(kernel: kernel, activation: activation))]
+    return kernel
   }
 }

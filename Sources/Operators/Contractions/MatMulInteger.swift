@@ -59,4 +59,10 @@ public struct MatMulInteger: Operator {
       value - points[points.count == 1 ? 0 : channel(index) % count]
     }
   }
+
+  public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
+    let kernel = MatMul().kernel(
+      try context.operand(0).type, try context.operand(1).type, context.results[0].type.shape)
+    return try context.contractIntegers(kernel).map { [$0] }
+  }
 }
