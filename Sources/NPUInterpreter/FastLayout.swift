@@ -18,6 +18,11 @@ struct FastLayout {
   /// Nil for more axes than the engine has, or a second stream between elements.
   init?(_ plan: TensorPlan, _ machine: SliceMachine) {
     let body = plan.body
+    if body.accumulate.finish == .keep {
+      stagedBytes = plan.shape.cells * 8
+      setPlaces(sizes: [], strides: [], run: stagedBytes)
+      return
+    }
     if case .registerFile = body.sink {
       let unit = machine.packetBytes * 4
       setPlaces(

@@ -41,7 +41,11 @@ final class FastTensor: @unchecked Sendable {
 
   init?(_ plan: TensorPlan, on machine: SliceMachine) {
     let body = plan.body
-    guard body.accumulate.start == .zero, body.accumulate.finish == .drain else { return nil }
+    // Cells move between memories, and reductions carry on, too rarely to be fast.
+    let accumulate = body.accumulate
+    guard accumulate.start != .load, accumulate.finish != .spill,
+      accumulate.kind == .contract || accumulate.start == .zero && accumulate.finish == .drain
+    else { return nil }
     self.plan = plan
     self.machine = machine
     packets = plan.shape.fetches
@@ -153,10 +157,13 @@ extension FastTensor {
     }
     nonisolated(unsafe) let words = try scratch.words.reserve(slices * wordsPerSlice * 4)
     let statuses = Parallel.map(slices, threads: threads) { slice in
-      self.accumulate(state, slice, packetBase, maskBase, words + slice * self.wordsPerSlice * 4)
+      self.accumulate(
+        state, slice, packetBase, maskBase, words + slice * self.wordsPerSlice * 4,
+        target + slice * self.stagedBytes)
     }
     if statuses.contains(.mustWalk) { return false }
     if statuses.contains(.overflow) { throw overflow }
+    if body.accumulate.finish == .keep { return true }
     nonisolated(unsafe) var input = words
     if body.reducer.kind != .none {
       nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
@@ -188,7 +195,8 @@ extension FastTensor {
   }
 
   private func sinkBase(_ state: MachineState, _ slice: Int) -> UnsafeMutableRawPointer {
-    switch body.sink {
+    if body.accumulate.finish == .keep { return UnsafeMutableRawPointer(state.cells(slice)) }
+    return switch body.sink {
     case .commit(let commit): state.sram(slice) + Int(commit.base)
     case .registerFile(let base): state.registers(slice).raw + Int(base) * state.wordsPerUnit * 4
     case .vectorRegisters(let base): state.vectors(slice).raw + Int(base) * 4
@@ -298,8 +306,7 @@ extension FastTensor {
 
   private func accumulate(
     _ state: MachineState, _ slice: Int, _ packets: UnsafeMutableRawPointer,
-    _ masks: UnsafeMutableRawPointer?,
-    _ words: UnsafeMutableRawPointer
+    _ masks: UnsafeMutableRawPointer?, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
   ) -> Status {
     let first = firstPacket(slice)
     let x = packets + first * pitch * (halves ? 2 : 4)
@@ -329,7 +336,7 @@ extension FastTensor {
             job.columns = Int32(plan.columns)
             job.present = present
             return isContract
-              ? contract(&job, state, slice, x, words)
+              ? contract(&job, state, slice, x, words, staged)
               : reduce(&job, x, words.assumingMemoryBound(to: UInt32.self))
           }
         }
@@ -385,7 +392,7 @@ extension UnsafeMutablePointer {
 extension FastTensor {
   private func contract(
     _ job: inout furc_npu_steps, _ state: MachineState, _ slice: Int, _ x: UnsafeMutableRawPointer,
-    _ words: UnsafeMutableRawPointer
+    _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
   ) -> Status {
     let units = UnsafePointer(state.registers(plan.first + slice) + firstUnit * state.wordsPerUnit)
     let size = plan.sum == .integer ? 2 : 4
@@ -396,7 +403,10 @@ extension FastTensor {
     guard plan.sum == .integer else {
       let w = weights.assumingMemoryBound(to: Float.self)
       furc_npu_pack_f32(units, perUnit, step, count, lanes, packet, w)
-      return contractFloats(&job, x.assumingMemoryBound(to: Float.self), w, words)
+      let cells = Kept(
+        from: body.accumulate.start == .keep ? state.cells(plan.first + slice) : nil,
+        to: body.accumulate.finish == .keep ? staged.assumingMemoryBound(to: Int64.self) : nil)
+      return contractFloats(&job, x.assumingMemoryBound(to: Float.self), w, words, cells)
     }
     let w = weights.assumingMemoryBound(to: Int16.self)
     let greatest =
@@ -420,10 +430,15 @@ extension FastTensor {
         furc_npu_contract_columns_i16(&job, halves, w, result, level)
       }
     }
-    if Int(job.count) <= chunk {
+    let isKept = body.accumulate.finish == .keep
+    if Int(job.count) <= chunk, body.accumulate.start == .zero, !isKept {
       run(result)
     } else {
       var totals = [Int64](repeating: 0, count: wordsOfSteps)
+      if body.accumulate.start == .keep {
+        let cells = state.cells(plan.first + slice)
+        forEachCell { totals[$0] = cells[$1] }
+      }
       let (allX, allW, all) = (job.xo, job.wo, Int(job.count))
       var done = 0
       while done < all {
@@ -431,8 +446,13 @@ extension FastTensor {
         job.xo = allX.map { $0 + done }
         job.wo = allW.map { $0 + done }
         run(result)
-        for index in totals.indices { totals[index] += Int64(result[index]) }
+        for index in totals.indices { totals[index] &+= Int64(result[index]) }
         done += Int(job.count)
+      }
+      if isKept {
+        let cells = staged.assumingMemoryBound(to: Int64.self)
+        forEachCell { cells[$1] = totals[$0] }
+        return .done
       }
       for (index, total) in totals.enumerated() {
         guard let value = Int32(exactly: total) else { return .overflow }
@@ -445,11 +465,28 @@ extension FastTensor {
     return .done
   }
 
+  /// Calls `visit` with the place of every cell's sum in [step][column][8 lanes] and its number.
+  private func forEachCell(_ visit: (Int, Int) -> Void) {
+    for step in 0..<plan.shape.steps {
+      for lane in 0..<plan.lanes {
+        for column in 0..<plan.columns {
+          visit((step * plan.columns + column) * 8 + lane, (step * plan.lanes + lane) * plan.columns + column)
+        }
+      }
+    }
+  }
+
+  /// The cells that a contraction carries on from and those that it leaves.
+  private struct Kept {
+    var from: UnsafeMutablePointer<Int64>?
+    var to: UnsafeMutablePointer<Int64>?
+  }
+
   private var wordsOfSteps: Int { plan.shape.steps * plan.columns * 8 }
 
   private func contractFloats(
     _ job: inout furc_npu_steps, _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>,
-    _ words: UnsafeMutableRawPointer
+    _ words: UnsafeMutableRawPointer, _ cells: Kept
   ) -> Status {
     // In sequential order there may be more words of columns than of flits.
     let count = wordsOfSteps
@@ -457,17 +494,34 @@ extension FastTensor {
       let sums = UnsafeMutablePointer<Float>.allocate(capacity: count)
       defer { sums.deallocate() }
       sums.initialize(repeating: 0, count: count)
+      if let from = cells.from { forEachCell { sums[$0] = Cell.float(from[$1]) } }
       furc_npu_contract_f32(&job, x, w, sums, level)
+      if let to = cells.to {
+        forEachCell { to[$1] = Int64(sums[$0].bitPattern) }
+        return .done
+      }
       move(UnsafeMutableRawPointer(sums).assumingMemoryBound(to: UInt32.self), words)
       return .done
     }
-    // E4M3 products are multiples of 2^-18 below 2^18: as many as 2^17 stay exact in 53 bits.
-    guard Int(job.count) * plan.packet <= 1 << 17 else { return .mustWalk }
+    // E4M3 products are multiples of 2^-18 below 2^18: 2^16 of them and a sum below 2^34 stay exact.
+    guard Int(job.count) * plan.packet <= 1 << 16 else { return .mustWalk }
     for unit in 0..<(unitCount * block) where w[unit].magnitude > Float8E4M3.largest { return .mustWalk }
     let sums = UnsafeMutablePointer<Double>.allocate(capacity: count)
     defer { sums.deallocate() }
     sums.initialize(repeating: 0, count: count)
+    if let from = cells.from {
+      var isSmall = true
+      forEachCell { place, cell in
+        isSmall = isSmall && (from[cell] == Cell.exactNaN || from[cell].magnitude < 1 << 52)
+        sums[place] = from[cell] == Cell.exactNaN ? .nan : Double(from[cell]) * 0x1p-18
+      }
+      guard isSmall else { return .mustWalk }
+    }
     furc_npu_contract_f64(&job, x, w, sums, level)
+    if let to = cells.to {
+      forEachCell { to[$1] = sums[$0].isNaN ? Cell.exactNaN : Int64(sums[$0] * 0x1p18) }
+      return .done
+    }
     let rounded = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
     defer { rounded.deallocate() }
     for index in 0..<count { rounded[index] = (Float(sums[index]) + 0).canonical.bitPattern }
@@ -487,6 +541,8 @@ extension FastTensor {
   /// From [step][column][8 lanes] to flits of a lane's columns.
   private func spread(_ columns: UnsafeMutablePointer<UInt32>, _ words: UnsafeMutablePointer<UInt32>) {
     let perLane = (plan.columns + 7) / 8
+    // A reducer adds whole flits, what lies beyond the columns too.
+    words.update(repeating: 0, count: wordsPerSlice)
     for step in 0..<plan.shape.steps {
       for lane in 0..<plan.lanes {
         for column in 0..<plan.columns {

@@ -20,9 +20,13 @@ struct StrictTensorWalk {
     var isSkipped = true
   }
 
-  private var state: MachineState { strict.state }
-  private var machine: SliceMachine { strict.machine }
-  private var body: TensorInstruction { plan.body }
+  private let state: MachineState
+  private let machine: SliceMachine
+  private let body: TensorInstruction
+  /// Retained loops from the outermost reduced one on: they number the groups of cells.
+  private let groups: [Int]
+  private let reuses: [Int]
+  private let sum: TensorPlan.Sum
 
   /// The stream of each slice, as 32-bit words: output step, flit, element (eight a flit).
   private var streams: [[UInt32]] = []
@@ -31,6 +35,12 @@ struct StrictTensorWalk {
     self.plan = plan
     self.strict = strict
     self.who = who
+    state = strict.state
+    machine = strict.machine
+    body = plan.body
+    groups = plan.inner.filter { !plan.body.loops[$0].isReduced }
+    reuses = plan.nest.filter { plan.body.loops[$0].kind == .reuse }
+    sum = plan.sum
   }
 
   mutating func run() throws(Diagnostic) {
@@ -202,12 +212,11 @@ extension StrictTensorWalk {
     while outer.next(&index) {
       var cells = try startCells(slice, index)
       var inner = Odometer(plan.inner, plan.sizes)
-      var received: (key: [Int], packet: [Element])?
+      var packet: [Element] = []
       while inner.next(&index) {
-        let key = index.indices.map { $0 < plan.sizes.count && body.loops[$0].kind != .reuse ? index[$0] : 0 }
-        if received?.key != key { received = (key, receive(slice, index)) }
-        guard let packet = received?.packet else { continue }
-        let group = mixedRadix(plan.inner.filter { !body.loops[$0].isReduced }, index)
+        // Reuse loops stand innermost.
+        if packet.isEmpty || reuses.allSatisfy({ index[$0] == 0 }) { packet = receive(slice, index) }
+        let group = mixedRadix(groups, index)
         let step = mixedRadix(plan.reduced, index)
         if accumulate.kind == .contract {
           contract(packet, group, slice, index, &cells)
@@ -246,7 +255,6 @@ extension StrictTensorWalk {
       var cells = [Int64](repeating: 0, count: count)
       guard let second = body.second else { return cells }
       var index = index
-      let groups = plan.inner.filter { !body.loops[$0].isReduced }
       var odometer = Odometer(groups, plan.sizes)
       while odometer.next(&index) {
         for (flit, element, cell) in cellsOfStep(mixedRadix(groups, index)) {
@@ -291,15 +299,34 @@ extension StrictTensorWalk {
     var unit = Int(body.accumulate.registerBase)
     for loop in plan.nest { unit += index[loop] * Int(body.loops[loop].registerStride) }
     let file = state.registers(plan.first + slice)
+    let shift = Int(body.accumulate.treeDepth)
     for lane in 0..<plan.lanes {
-      for e in 0..<plan.packet where !packet[e].isSkipped {
-        let word = (unit + lane) * state.wordsPerUnit + e
-        strict.read(.registers, plan.first + slice, word, 1, who)
-        let cell = (group * plan.lanes + lane) * plan.columns + e >> Int(body.accumulate.treeDepth)
-        switch plan.sum {
-        case .integer: cells[cell] = Cell.add(cells[cell], packet[e].bits, file[word])
-        case .exact: cells[cell] = Cell.addExact(cells[cell], packet[e].bits, file[word])
-        case .chain: cells[cell] = Cell.addChain(cells[cell], packet[e].bits, file[word])
+      let word = (unit + lane) * state.wordsPerUnit
+      let cell = (group * plan.lanes + lane) * plan.columns
+      var e = 0
+      while e < packet.count {
+        guard !packet[e].isSkipped else {
+          e += 1
+          continue
+        }
+        let start = e
+        while e < packet.count, !packet[e].isSkipped { e += 1 }
+        strict.read(.registers, plan.first + slice, word + start, e - start, who)
+        switch sum {
+        case .integer:
+          for i in start..<e {
+            cells[cell + (i >> shift)] = Cell.add(cells[cell + (i >> shift)], packet[i].bits, file[word + i])
+          }
+        case .exact:
+          for i in start..<e {
+            cells[cell + (i >> shift)] = Cell.addExact(
+              cells[cell + (i >> shift)], packet[i].bits, file[word + i])
+          }
+        case .chain:
+          for i in start..<e {
+            cells[cell + (i >> shift)] = Cell.addChain(
+              cells[cell + (i >> shift)], packet[i].bits, file[word + i])
+          }
         }
       }
       counters.multiplyAdds += plan.packet
@@ -317,7 +344,6 @@ extension StrictTensorWalk {
   private mutating func finishCells(
     _ cells: [Int64], _ slice: Int, _ index: inout [Int], _ stream: inout [UInt32]
   ) throws(Diagnostic) {
-    let groups = plan.inner.filter { !body.loops[$0].isReduced }
     if body.accumulate.finish == .keep {
       for (cell, value) in cells.enumerated() { write(.cells, slice, cell, 1, UInt64(bitPattern: value)) }
       return
