@@ -74,6 +74,7 @@ final class FastMachine {
           let bytes = try staging(context, fast.stagedBytes * plan.slices)
           if try fast.compute(state, scratch, bytes, threads: threads) { return .tensor(fast, bytes) }
         }
+        walker.findings = Findings()
         var walk = StrictTensorWalk(plan, walker, Issuer(context: context, position: position))
         try walk.run()
         if let finding = walker.findings.all.first { throw finding }

@@ -54,7 +54,7 @@ final class FastTensor: @unchecked Sendable {
     halves = isContract && plan.sum == .integer
     pitch = isRegisterSink ? machine.packetBytes : halves ? plan.packet + plan.packet % 2 : plan.width
     let room = plan.slices.multipliedReportingOverflow(by: packets * pitch)
-    guard plan.shape.nest < 1 << 28, packets < 1 << 28, !room.overflow, room.partialValue < 1 << 30,
+    guard plan.shape.nest < 1 << 28, packets < 1 << 28, !room.overflow, room.partialValue < 1 << 28,
       plan.slices * plan.shape.steps * plan.shape.flits < 1 << 26
     else { return nil }
     if let steps = plan.program, let kinds = plan.kinds {

@@ -135,6 +135,27 @@ extension TensorPlan {
     }
   }
 
+  /// Refuses what writes more than its memory holds, some of it twice for certain: so that what waits for its
+  /// landing has a bound.
+  private func checkRoom(_ machine: SliceMachine, units: Int) throws(Diagnostic) {
+    // At most 2^40 steps of a few hundred bytes: nothing overflows.
+    let flits = shape.outputFlits
+    let (count, limit): (Int, Int) =
+      switch body.sink {
+      case .commit(let commit):
+        (
+          flits * Int(commit.elements) * (body.accumulate.finish == .spill ? 8 : commit.element.size),
+          machine.sramBytesPerSlice
+        )
+      case .registerFile: (shape.nest, units)
+      case .vectorRegisters: (flits * shape.flitElements, machine.vectorRegisterBytes / 4)
+      case .tables: (flits * shape.flitElements, machine.tableSlots * 256)
+      }
+    guard count <= limit else {
+      throw Diagnostic(.forbiddenWrite, "\(count) entries are written to a memory of \(limit)")
+    }
+  }
+
   private func checkAddresses(_ machine: SliceMachine) throws(Diagnostic) {
     let loops = body.loops
     let units = machine.registerFileBytes / machine.packetBytes
@@ -161,6 +182,7 @@ extension TensorPlan {
       }
     }
     guard body.accumulate.finish != .keep else { return }
+    try checkRoom(machine, units: units)
     let strides = loops.map { Int($0.commitStride) }
     switch body.sink {
     case .commit(let commit):
