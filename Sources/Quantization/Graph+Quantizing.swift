@@ -8,7 +8,8 @@ extension Graph {
   /// result to a QuantizeLinear. Inputs and outputs keep their types and names. An inner value's name goes to
   /// the stored numbers; that of an output stays on the real ones, and the stored are `<name>_quantized`,
   /// like those of an f32 value that some node reads quantized. Biases become i32 with the product of the
-  /// scales. The pass `fuse-qdq` makes the canonical form of it.
+  /// scales. What the graph already quantizes or dequantizes itself stays as it is. The pass `fuse-qdq` makes
+  /// the canonical form of it.
   /// - Parameter scheme: a node is quantized where it has entries for all values that the node computes on.
   /// - Throws: `invalidOperand` for an entry that does not fit its value.
   public func quantized(
@@ -80,8 +81,7 @@ private struct QDQInsertion {
       if value.isNone {
         operands.append(value)
       } else if positions.contains(position) {
-        let isRead = groups.isFused[value] && entries[value] == nil
-        operands.append(isRead ? real(value) : try quantizedOperand(value, of: id))
+        operands.append(try quantizedOperand(value, of: id))
       } else if role == .contraction, position == 2 {
         operands.append(try bias(value, of: id))
       } else {
@@ -104,7 +104,7 @@ private struct QDQInsertion {
   private func quantization(of id: NodeID) -> (role: QuantizedRole, operands: [Int])? {
     guard let found = QuantizedRole.of(id, in: graph) else { return nil }
     let operands = graph.operands(of: id)
-    let isReady = { (value: ValueID) in entries[value] != nil || groups.isFused[value] }
+    let isReady = { (value: ValueID) in entries[value] != nil || groups.isSettled[value] }
     guard found.operands.allSatisfy({ isReady(operands[$0]) }), isReady(graph.results(of: id)[0]) else {
       return nil
     }

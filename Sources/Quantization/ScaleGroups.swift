@@ -8,14 +8,23 @@ struct ScaleGroups {
   private var parents = SideTable<ValueID, ValueID>(default: .none)
   /// Values that are cut by their only user: their own interval does not matter.
   private(set) var isCut = SideTable<ValueID, Bool>(default: false)
-  /// Results that stay in f32, because the Relu that alone reads them becomes part of their node.
-  private(set) var isFused = SideTable<ValueID, Bool>(default: false)
+  /// Values that a quantized node may give or read in f32: results whose node takes in the Relu that alone
+  /// reads them, results that the graph quantizes itself, and what it dequantizes itself.
+  private(set) var isSettled = SideTable<ValueID, Bool>(default: false)
   /// Whether some operator computes on a value of the group of this root.
   private var isComputed = SideTable<ValueID, Bool>(default: false)
 
   init(_ graph: Graph) {
     let uses = graph.useCounts()
     let definers = graph.definers()
+    let users = graph.users()
+    for node in graph.order {
+      for result in graph.results(of: node) where !graph.outputs.contains(result) {
+        let readers = users[result].map { graph.nodes[$0].op }
+        isSettled[result] = !readers.isEmpty && readers.allSatisfy { $0 == "QuantizeLinear" }
+      }
+      if graph.nodes[node].op == "DequantizeLinear" { isSettled[graph.results(of: node)[0]] = true }
+    }
     for node in graph.order {
       guard let (role, positions) = QuantizedRole.of(node, in: graph) else { continue }
       let operands = graph.operands(of: node)
@@ -28,10 +37,11 @@ struct ScaleGroups {
       join(operand, result)
       isCut[operand] = true
       let producer = definers[operand]
-      isFused[operand] =
-        graph.nodes[node].op == "Relu" && !producer.isNone
-        && Self.takesActivation.contains(graph.nodes[producer].op)
-        && graph.nodes[producer].attribute("activation") == nil
+      guard graph.nodes[node].op == "Relu", !producer.isNone,
+        Self.takesActivation.contains(graph.nodes[producer].op),
+        graph.nodes[producer].attribute("activation") == nil
+      else { continue }
+      isSettled[operand] = true
     }
     for node in graph.order {
       guard let (role, positions) = QuantizedRole.of(node, in: graph), role != .move else { continue }

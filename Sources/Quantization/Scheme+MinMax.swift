@@ -45,7 +45,7 @@ private struct MinMaxBuilder {
 
   private mutating func addActivation(_ id: ValueID) {
     let root = groups.root(id)
-    guard !groups.isFused[id], groups.isWorthwhile(root), let shared = groupRanges[root] else { return }
+    guard !groups.isSettled[id], groups.isWorthwhile(root), let shared = groupRanges[root] else { return }
     let own = calibration.ranges[keys[id]] ?? shared
     entries[id] = Scheme.Entry(keys[id], .i8, shared.asymmetric, method: "min-max", own)
   }

@@ -129,6 +129,29 @@ struct QuantizingTests {
     #expect(abs(found[1] - 1000) < 2 && abs(found[0] - 1.5) < 4, "\(found)")
   }
 
+  /// Weights that a model stores as i8 keep their numbers, and a QDQ graph is not quantized twice.
+  @Test func whatIsQuantizedStaysSo() throws {
+    var random = SeededRandom(seed: 3)
+    var builder = GraphBuilder(name: "g")
+    let x = builder.input("x", ValueType(.f32, [1, 2]))
+    let stored = builder.constant(try Tensor(TensorType(.i8, [2, 2]), [1, -2, 3, 100] as [Int8]), name: "w")
+    let scale = builder.constant(try Tensor(TensorType(.f32, [2]), [0.5, 0.25] as [Float]))
+    let w = builder.node(Node("DequantizeLinear"), [stored, scale], ValueType(.f32, [2, 2]))
+    let y = builder.node(Node("MatMul"), [x, w], results: [Value(name: "y", ValueType(.f32, [1, 2]))])
+    let inputs = [["x": try self.random([1, 2], &random)]]
+    let flow = try flow(builder.finish(returning: y), inputs)
+    #expect(flow.scheme.entries.map(\.name) == ["x", "y"])
+    #expect(innerConversions(flow.canonical) == [])
+    let weights = try #require(
+      flow.canonical.values.ids.map { flow.canonical.values[$0] }.first { $0.name == "w" })
+    #expect(weights.constant?.elements(as: Int8.self) == [1, -2, 3, 100])
+    #expect(weights.quantization == Quantization(scale: [0.5, 0.25], zeroPoint: [0, 0], axis: 1))
+    #expect(floatContractions(try OperatorSet.standard.lower(flow.canonical)) == [])
+    let again = try Flow(flow.qdq) { _ in Samples(samples: inputs) }
+    #expect(again.scheme.entries.isEmpty)
+    #expect(again.qdq.order.map { again.qdq.nodes[$0] } == flow.qdq.order.map { flow.qdq.nodes[$0] })
+  }
+
   /// Moves between operators that stay in f32 keep their bits.
   @Test func movesAloneAreNotQuantized() throws {
     var builder = GraphBuilder(name: "g")
