@@ -83,7 +83,7 @@ struct CompileArguments: ParsableArguments {
 
   func options() throws -> CompileOptions {
     var options = CompileOptions()
-    options.calibration = try data()
+    options.calibration = try CalibrationData(argument: calibration)
     guard let mode = NPUCompiler.WeightMode(rawValue: weights) else {
       throw ValidationError("--weights is '\(weights)', allowed are auto, resident and streamed")
     }
@@ -95,14 +95,6 @@ struct CompileArguments: ParsableArguments {
     options.seed = seed
     options.allowsFallback = !noFallback
     return options
-  }
-
-  private func data() throws -> CalibrationData {
-    guard calibration.hasPrefix("random:") else { return .file(calibration) }
-    guard let count = Int(calibration.dropFirst(7)), (1...10_000).contains(count) else {
-      throw ValidationError("--calibration is '\(calibration)', allowed is a path or random:1 … random:10000")
-    }
-    return .random(count)
   }
 
   /// Reads and compiles, and says what there is to warn of.

@@ -5,7 +5,7 @@ import Tensors
 extension Graph {
   /// The same graph in which no two inputs or results share a name and none is empty, so that buffers may go by
   /// them; likewise no two nodes. Names of inputs and outputs stay.
-  func withUniqueNames() -> Graph {
+  public func withUniqueNames() -> Graph {
     var rewriter = Rewriter(self)
     var taken: Set<String> = []
     for id in inputs { taken.insert(values[id].name) }

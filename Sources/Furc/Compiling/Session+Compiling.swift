@@ -27,7 +27,7 @@ extension Session {
     var canonical = optimized
     let quantizes = !optimized.isQuantized && !target.machine.multipliesFloats
     if quantizes {
-      canonical = try quantized(optimized, options, &warnings)
+      canonical = try self.optimized(try quantized(optimized, options, &warnings))
     }
     canonical = canonical.withUniqueNames()
     seconds.quantize = watch.lap()

@@ -6,9 +6,10 @@ import Support
 import Tensors
 
 extension Session {
-  /// The canonical quantized graph of a float graph: ranges by running it on calibration data.
-  /// - Parameter graph: after the passes, names unique.
-  func quantized(
+  /// The QDQ form of a float graph: ranges by running it on calibration data.
+  /// - Parameter graph: after the float passes, names unique.
+  /// - Throws: what reading the data and running the graph throws.
+  public func quantized(
     _ graph: Graph, _ options: CompileOptions, _ warnings: inout [Diagnostic]
   ) throws(Diagnostic) -> Graph {
     let calibration: Calibration
@@ -23,7 +24,7 @@ extension Session {
       calibration = try calibrated(graph, on: SyntheticSamples(graph, count: count, seed: options.seed))
     }
     let scheme = try Scheme.minMax(graph, calibration)
-    return try optimized(try graph.quantized(by: scheme, operators))
+    return try graph.quantized(by: scheme, operators)
   }
 
   private func calibrated(

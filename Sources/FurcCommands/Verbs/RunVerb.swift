@@ -73,15 +73,30 @@ struct RunVerb: Verb {
   private func runBinary(_ console: Console) throws -> Outcome {
     let compiled = try CompiledModel.load(model)
     let mode: NPUInterpreter.Mode = strict ? .strict : jitter.map { .jitter(seed: $0) } ?? .fast
-    var runner = try ProgramRunner(compiled, mode: mode, reading.session)
+    let session = reading.session
     let inputs =
       try input.map { try InputSets.read($0, for: compiled.inputPorts) } ?? compiled.randomInputs(seed)
-    var run = try runner.run(inputs)
-    for _ in 1..<repeats { run = try runner.run(inputs) }
+    let run = try repeated(compiled, mode, session, inputs)
     let findings = run.devices.flatMap(\.findings)
     for finding in findings { console.report(finding, file: model) }
     guard findings.isEmpty else { throw ExitStatus.failed }
     return (run.outputs, run.cycles, run.seconds)
+  }
+
+  /// What a program from a file does wrong is the file's fault, never a bug of the tool.
+  private func repeated(
+    _ compiled: CompiledModel, _ mode: NPUInterpreter.Mode, _ session: Session, _ inputs: InputSet
+  ) throws(Diagnostic) -> ProgramRun {
+    do {
+      var runner = try ProgramRunner(compiled, mode: mode, session)
+      for _ in 1..<repeats { _ = try runner.run(inputs) }
+      return try runner.run(inputs)
+    } catch {
+      guard error.kind.exitStatus == 70 else { throw error }
+      throw Diagnostic(
+        .invalidProgram, at: error.location, error.message,
+        help: "`furc check` says more; compile the model again")
+    }
   }
 
   private func runModel() throws -> Outcome {

@@ -33,6 +33,9 @@ struct VerifyVerb: Verb {
   @Option(help: "Runs under random timing.")
   var jitter = 2
 
+  @Flag(help: "Leave out the strict interpreter, which walks every element: minutes for models of many GMAC.")
+  var noStrict = false
+
   @Option(help: "Change a device program at random so many times, and see who notices.")
   var mutants: Int?
 
@@ -57,6 +60,7 @@ struct VerifyVerb: Verb {
     var options = VerifyOptions()
     options.samples = samples
     options.seed = arguments.seed
+    options.isStrict = !noStrict
     options.jitterSeeds = (0..<UInt64(jitter)).map { $0 + 1 }
     options.labelled = data.map { VerifyOptions.Labelled(path: $0, labels: labels) }
     if let rows { options.rows = rows }
