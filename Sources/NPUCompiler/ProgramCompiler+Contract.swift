@@ -13,7 +13,6 @@ extension ProgramCompiler {
     let operand = kernel.operands[plan.streamed]
     let isFlat = plan.packet.flatMap(operand.dimension(of:))
     let main = try tile(plan.streamed, of: node, geometry, contiguous: isFlat)
-    let weights = try stationary(node, geometry, plan)
     let (program, vectorOperands) = vectorProgram(of: kernel, streamed: nil)
     let sources = try vectorSources(vectorOperands, of: node, geometry, flitAxis: plan.flitAxis)
 
@@ -54,13 +53,15 @@ extension ProgramCompiler {
     if perGroup <= capacity {
       // Whole sums: the register file holds some columns, all rows stream by.
       let pieces = boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
-      for box in pieces {
+      let units = pieces.map { $0.reduce(perGroup) { $0 * $1.count } }
+      let weights = try stationary(node, geometry, plan, units: units)
+      for (number, box) in pieces.enumerated() {
         let ranges = zip(outer, box).map {
           NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
         }
         let sumLoops = sums.map { loop in nestLoop(loop, 0..<count(loop), geometry, isReduced: true) }
         let depthLoops = depth.map { [nestLoop($0, 0..<count($0), geometry, isReduced: false)] } ?? []
-        loadRegisters(weights, plan, ranges + sumLoops + depthLoops, geometry, &stream)
+        loadRegisters(weights, plan, number, ranges + sumLoops + depthLoops, geometry, &stream)
         let batch = ranges.filter { plan.batch.contains($0.axis) }
         let columns = reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
@@ -72,6 +73,7 @@ extension ProgramCompiler {
     // The sums come apart: for some rows and columns, one instruction after another adds a part of them to the
     // accumulators.
     guard depth == nil else { throw .doesNotFit("a depthwise window above the register file") }
+    let weights = try stationary(node, geometry, plan, units: nil)
     let sumBoxes = boxes(sums.map(count), capacity: capacity / plan.lanes)
     let outerBoxes = boxes(outer.map(count), capacity: 1)
     let rowBoxes = boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
@@ -83,7 +85,7 @@ extension ProgramCompiler {
         let rows = zip(plan.rows, rowBox).map { NestLoop(axis: $0, range: $1) }
         for (number, sumBox) in sumBoxes.enumerated() {
           var sumLoops = zip(sums, sumBox).map { nestLoop($0, $1, geometry, isReduced: true) }
-          loadRegisters(weights, plan, ranges + sumLoops, geometry, &stream)
+          loadRegisters(weights, plan, 0, ranges + sumLoops, geometry, &stream)
           stream.accumulate.start = number == 0 ? .zero : .keep
           stream.accumulate.finish = number == sumBoxes.count - 1 ? .drain : .keep
           sumLoops = markValidity(sumLoops, plan)
@@ -132,23 +134,27 @@ extension ProgramCompiler {
   enum Weights {
     /// Bytes per loop step of the register axes, from `base` on; a unit is `packetBytes`, lanes one after another.
     case packed(base: Int, bytes: Range<Int>, strides: [AxisID: Int])
+    /// Packed units spread over a ring of slices, unit u of a box in slice u % ring: each is stored once, and the switch
+    /// brings all to all. Per box, where its packets begin in a slice and how many a slice has.
+    case spread(base: Int, bytes: Range<Int>, ring: Int, boxes: [(start: Int, packets: Int)])
     case tile(Tile)
   }
 
+  /// - Parameter units: of the boxes that are loaded one after another, each contiguous; nil if they are not.
   private mutating func stationary(
-    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction
+    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int]?
   ) throws(Failure) -> Weights {
     let buffer = node.operands[plan.stationary]
     guard let constant = graph.buffers[buffer].constant else {
       let dimension = plan.packet.flatMap(geometry.kernel.operands[plan.stationary].dimension(of:))
       return .tile(try tile(plan.stationary, of: node, geometry, contiguous: dimension))
     }
-    return try packed(constant, node, geometry, plan)
+    return try packed(constant, node, geometry, plan, units: units)
   }
 
   /// Lays a constant out as units in DRAM, block after block, and brings every slice its block.
   private mutating func packed(
-    _ constant: Tensor, _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction
+    _ constant: Tensor, _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int]?
   ) throws(Failure) -> Weights {
     let operand = geometry.kernel.operands[plan.stationary]
     let axes = plan.registerAxes()
@@ -166,7 +172,11 @@ extension ProgramCompiler {
       constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,
       counts: counts,
       packetBytes: machine.packetBytes)
-    let address = self.image(image.bytes(blocks: blocks, blockBytes: bytes))
+    let whole = image.bytes(blocks: blocks, blockBytes: bytes)
+    if let units, cut.isEmpty, geometry.sliceCount > 1 {
+      return try spread(whole, node, geometry, units)
+    }
+    let address = self.image(whole)
     let (offset, isLoad) = try place(bytes, isConstant: true, "the weights of '\(node.name)'")
 
     // Blocks follow each other in DRAM, the last cut axis running fastest.
@@ -195,9 +205,51 @@ extension ProgramCompiler {
     return .packed(base: offset, bytes: offset..<(offset + bytes), strides: strides)
   }
 
+  /// Deals the units of every box out to a ring of slices.
+  private mutating func spread(
+    _ packed: [UInt8], _ node: KernelNode, _ geometry: Geometry, _ units: [Int]
+  ) throws(Failure) -> Weights {
+    var ring = 1
+    while ring < geometry.sliceCount { ring *= 2 }
+    let size = machine.packetBytes
+    guard ring <= machine.slices, (machine.registerFileBytes / size) % ring == 0 else {
+      throw .doesNotFit("a ring of \(ring) slices")
+    }
+    var boxes: [(start: Int, packets: Int)] = []
+    var perSlice = 0
+    for count in units {
+      boxes.append((perSlice * size, (count + ring - 1) / ring))
+      perSlice += (count + ring - 1) / ring
+    }
+    let bytes = perSlice * size
+    var dealt = [UInt8](repeating: 0, count: ring * bytes)
+    var first = 0
+    for (count, box) in zip(units, boxes) {
+      for unit in 0..<count {
+        let place = unit % ring * bytes + box.start + unit / ring * size
+        for byte in 0..<size { dealt[place + byte] = packed[(first + unit) * size + byte] }
+      }
+      first += count
+    }
+    let address = image(dealt)
+    let (offset, isLoad) = try place(bytes, isConstant: true, "the weights of '\(node.name)'")
+    let slices = DMAInstruction.Loop(UInt32(ring), source: Int64(bytes), destination: Int64(window))
+    var start = 0
+    while start < bytes {
+      let run = min(4096, bytes - start)
+      let descriptor = DMAInstruction(
+        from: .init(.dram, Int64(address + start)), to: .init(.sram, Int64(offset + start)), run: UInt32(run),
+        [slices])
+      copy([descriptor], isLoad: isLoad, engine: 1)
+      start += run
+    }
+    return .spread(base: offset, bytes: offset..<(offset + bytes), ring: ring, boxes: boxes)
+  }
+
   /// Loads the units of a box into the register file from unit 0 on, and sets their strides in the stream.
   private mutating func loadRegisters(
-    _ weights: Weights, _ plan: Contraction, _ box: [NestLoop], _ geometry: Geometry, _ stream: inout Stream
+    _ weights: Weights, _ plan: Contraction, _ number: Int, _ box: [NestLoop], _ geometry: Geometry,
+    _ stream: inout Stream
   ) {
     let operand = geometry.kernel.operands[plan.stationary]
     // Unit strides per loop step, in the order of the register axes.
@@ -222,7 +274,20 @@ extension ProgramCompiler {
       loop.registerStride = Int32(unit)
       body.loops.append(loop)
     }
+    var slices = geometry.sliceCount
     switch weights {
+    case .spread(let base, let range, let ring, let boxes):
+      bytes = range
+      slices = ring
+      body.sliceCount = UInt16(ring)
+      body.fetch.base = Int32(base + boxes[number].start)
+      body.fetch.packetElements = UInt8(machine.packetBytes / operand.type.element.size)
+      append(boxes[number].packets, fetch: machine.packetBytes, unit: ring)
+      append(ring, fetch: 0, unit: 1)
+      body.loops[body.loops.count - 1].kind = .ring1
+      body.exchange.kind = .broadcast1
+      body.exchange.outer = UInt16(ring)
+      units = max(units, boxes[number].packets * ring)
     case .packed(let base, let range, let strides):
       bytes = range
       body.fetch.packetElements = UInt8(machine.packetBytes / operand.type.element.size)
@@ -280,7 +345,7 @@ extension ProgramCompiler {
     stream.accumulate.registerBase = Int32(base)
     run.append(
       .tensor(body), .sub,
-      [.read(.sram, bytes, slices: 0..<geometry.sliceCount), .write(.registerFile, 0..<units)])
+      [.read(.sram, bytes, slices: 0..<slices), .write(.registerFile, 0..<units)])
   }
 
   private static func merged(
