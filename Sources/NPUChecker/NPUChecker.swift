@@ -63,6 +63,13 @@ public enum NPUChecker {
               Diagnostic(
                 .fieldRange, "kernel is \(instruction.kernel), the table has \(program.kernels.count)"))
           }
+          // C6: the rows of a scatter are known at run time only.
+          if case .dma(let dma) = instruction.body, dma.index?.side == .scatter,
+            let rows = dma.loops.first?.size, rows > 1
+          {
+            broken.append(
+              Diagnostic(.forbiddenWrite, "a scatter of \(rows) rows may write one of them twice"))
+          }
           let event = Order.Event(context: context, position: position)
           found += broken.map { located($0, phase, event) }
           guard found.count < limit else { return found }
