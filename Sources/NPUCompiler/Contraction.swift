@@ -58,12 +58,15 @@ struct Contraction {
       }
     }
     let widest = machine.packetBytes / stream.type.element.size
-    if columns.isEmpty, let axis = longest(batch) {
+    // A chain of floats adds in the declared order, so that only the last axis may lie within packets.
+    let inner = sums.last { geometry.ranges[$0].count > 1 }
+    let candidates = kernel.accumulation == .chain ? [inner].compactMap(\.self) : sums
+    if columns.isEmpty, widest >= 8, let axis = longest(batch) {
       isDepthwise = true
       packet = axis
       packetElements = geometry.ranges[axis].count > 8 ? min(16, widest) : 8
       batch.removeAll { $0 == axis }
-    } else if let axis = longest(sums) {
+    } else if let axis = longest(candidates) {
       packet = axis
       while packetElements < min(widest, geometry.ranges[axis].count) { packetElements *= 2 }
     }
