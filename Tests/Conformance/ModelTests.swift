@@ -68,9 +68,6 @@ struct ModelTests {
       for run in try runs(model, graph).prefix(2) {
         let reference = try session.executor(graph, .reference).run(run.inputs).outputs
         let fast = try session.executor(graph, .fast).run(run.inputs).outputs
-        // Kernels of quantized contractions requantize in integers: one step apart at most, seldom.
-        guard model.isFloat || !graph.values.ids.contains(where: { graph.values[$0].quantization != nil })
-        else { continue }
         for (wanted, found) in zip(reference, fast) {
           #expect(found.tensor == wanted.tensor, "\(wanted.name)")
         }
@@ -78,7 +75,7 @@ struct ModelTests {
     }
   }
 
-  @Test(arguments: Case.all.filter(\.isFloat)) func casesAreMetWithAndWithoutPasses(_ model: Case) throws {
+  @Test(arguments: Case.all) func casesAreMetWithAndWithoutPasses(_ model: Case) throws {
     let loaded = try Model.load(model.path("onnx"), batch: 1, session)
     for graph in [loaded.graph, try session.optimized(loaded.graph)] {
       let all = try runs(model, graph)
@@ -86,6 +83,12 @@ struct ModelTests {
       for run in all {
         let outputs = try session.executor(graph).run(run.inputs).outputs
         for (found, wanted) in zip(outputs, run.outputs) {
+          guard wanted.element.isFloat else {
+            // Stored numbers of two implementations may be one step apart.
+            let steps = zip(try found.tensor.int64Elements(), try wanted.int64Elements()).map { abs($0 - $1) }
+            #expect(found.tensor.type == wanted.type && steps.allSatisfy { $0 <= 1 }, "\(found.name)")
+            continue
+          }
           #expect(Tolerance.models.excess(found.tensor, wanted) == nil, "\(found.name)")
         }
       }
@@ -96,7 +99,7 @@ struct ModelTests {
     let loaded = try Model.load(model.path("onnx"), batch: 1, session)
     let graph = try session.optimized(loaded.graph)
     let archive = try NPZArchive(model.path("labelled.npz"))
-    let rows = try ArchiveSamples(archive, for: graph, limit: model.rows)
+    let rows = try ArchiveSamples(archive, for: graph)
     let wanted = try archive.tensor(named: "reference").int64Elements()
     let executor = session.executor(graph)
     var apart = 0
@@ -105,8 +108,7 @@ struct ModelTests {
       let scores = try #require(outputs.first?.tensor)
       if TopOne.classes(try scores.reshaped([scores.count])) != [wanted[index]] { apart += 1 }
     }
-    // Two int8 implementations may round ties apart.
-    #expect(apart <= (model.isFloat ? max(1, rows.count / 300) : max(2, rows.count / 50)), "\(apart)")
+    #expect(rows.count >= 600 && apart <= rows.count / 300, "\(apart) of \(rows.count)")
   }
 
   @Test(arguments: Case.all, ["warboy", "warboy-2pe"])
