@@ -14,7 +14,9 @@ extension ProgramCompiler {
     let isFlat = plan.packet.flatMap(operand.dimension(of:))
     let main = try tile(plan.streamed, of: node, geometry, contiguous: isFlat)
     let (program, vectorOperands) = vectorProgram(of: kernel, streamed: nil)
-    let sources = try vectorSources(vectorOperands, of: node, geometry, flitAxis: plan.flitAxis)
+    let sources = try vectorSources(
+      vectorOperands, of: node, geometry, flitAxis: plan.flitAxis,
+      group: plan.isDepthwise ? plan.packetElements : 8)
 
     var stream = Stream(
       geometry: geometry, main: main, program: program, sources: sources, result: result,

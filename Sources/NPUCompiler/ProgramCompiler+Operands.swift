@@ -54,7 +54,7 @@ extension ProgramCompiler {
   /// Brings the operands of the vector program to the vector registers, or to the second stream: the largest
   /// that has its elements along the flit axis without gaps.
   mutating func vectorSources(
-    _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?
+    _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, group: Int = 8
   ) throws(Failure) -> [VectorSource] {
     let kernel = geometry.kernel
     for index in operands where kernel.operands[index].outside != .never {
@@ -69,7 +69,7 @@ extension ProgramCompiler {
       kernel.axes(.parallel).reduce(1) { count, axis in
         guard kernel.operands[index].depends(on: axis) else { return count }
         let points = geometry.ranges[axis].count
-        return count * (axis == flitAxis ? (points + 7) / 8 * 8 : points)
+        return count * (axis == flitAxis ? points.roundedUp(toMultipleOf: group) : points)
       }
     }
     let capacity = machine.vectorRegisterBytes / 4
@@ -87,11 +87,12 @@ extension ProgramCompiler {
       let dependsOnFlit = flitAxis.map(operand.depends(on:)) ?? false
       let dimension = flitAxis.flatMap(operand.dimension(of:))
       if index == second {
-        let tile = try tile(index, of: node, geometry, contiguous: dimension, padded: dimension != nil)
+        let tile = try tile(
+          index, of: node, geometry, contiguous: dimension, padding: dimension != nil ? group : 1)
         sources.append(VectorSource(place: .second(tile), isBroadcast: !dependsOnFlit))
       } else {
         let tile = try tile(index, of: node, geometry, contiguous: nil)
-        let place = try loadVectorRegisters(tile, geometry, flitAxis: flitAxis, base: base)
+        let place = try loadVectorRegisters(tile, geometry, flitAxis: flitAxis, group: group, base: base)
         sources.append(VectorSource(place: place, isBroadcast: !dependsOnFlit))
         base += words(index)
       }
@@ -101,7 +102,7 @@ extension ProgramCompiler {
 
   /// Emits the load of a tile into the vector registers from word `base` on: eight words per packet of the flit axis.
   private mutating func loadVectorRegisters(
-    _ tile: Tile, _ geometry: Geometry, flitAxis: AxisID?, base: Int
+    _ tile: Tile, _ geometry: Geometry, flitAxis: AxisID?, group: Int, base: Int
   ) throws(Failure) -> VectorSource.Place {
     let axes = geometry.kernel.axes(.parallel).filter { tile.depends(on: $0) }
     let isPacked =
@@ -110,7 +111,7 @@ extension ProgramCompiler {
     var words = 1
     if let flitAxis, tile.depends(on: flitAxis) {
       strides[flitAxis] = 1
-      words = (geometry.ranges[flitAxis].count + 7) / 8 * 8
+      words = geometry.ranges[flitAxis].count.roundedUp(toMultipleOf: group)
     }
     for axis in axes.reversed() where axis != flitAxis {
       strides[axis] = words
@@ -125,11 +126,12 @@ extension ProgramCompiler {
       let step = isPacked && axis == flitAxis ? 8 : 1
       let count = geometry.ranges[axis].count
       var loop = TensorInstruction.Loop()
-      loop.size = UInt32((count + step - 1) / step)
+      let points = step > 1 ? count.roundedUp(toMultipleOf: group) : count
+      loop.size = UInt32((points + step - 1) / step)
       loop.fetchStride = Int32(step * tile.stride(axis))
       loop.commitStride = Int32(step * (strides[axis] ?? 0))
       guard loop.size > 1 || step > 1 else { continue }
-      if step > 1, count % 8 != 0 {
+      if step > 1, points != count {
         body.fetch.validLoop = UInt8(body.loops.count)
         body.fetch.validCount = UInt32(count)
       }
@@ -139,7 +141,7 @@ extension ProgramCompiler {
     body.sink = .vectorRegisters(base: Int32(base))
     let range = base..<(base + words)
     // A tail that is not loaded in packets stays undefined, and is not read by whole flits elsewhere.
-    if !isPacked, let flitAxis, tile.depends(on: flitAxis), geometry.ranges[flitAxis].count % 8 != 0 {
+    if !isPacked, let flitAxis, tile.depends(on: flitAxis), geometry.ranges[flitAxis].count % group != 0 {
       clearVectorRegisters(range, geometry.sliceCount)
     }
     run.append(

@@ -185,9 +185,9 @@ struct ProgramCompiler {
   /// A tile of an operand: where the buffer lies already if that will do, else a copy.
   /// - Parameters:
   ///   - contiguous: the dimension whose coordinates must follow each other without gap.
-  ///   - padded: that dimension must be defined up to a multiple of eight.
+  ///   - padding: that dimension must be defined up to a multiple of this.
   mutating func tile(
-    _ index: Int, of node: KernelNode, _ geometry: Geometry, contiguous: Int?, padded: Bool = false
+    _ index: Int, of node: KernelNode, _ geometry: Geometry, contiguous: Int?, padding: Int = 1
   ) throws(Failure) -> Tile {
     let operand = geometry.kernel.operands[index]
     let buffer = node.operands[index]
@@ -198,7 +198,7 @@ struct ProgramCompiler {
     let home = home(of: buffer)
     let copies = geometry.copies(of: operand)
     if home.placement.memory == .sram, copies.isEmpty || geometry.sliceCount == 1,
-      home.placement.satisfies(need, contiguous: contiguous, padded: padded)
+      home.placement.satisfies(need, contiguous: contiguous, padding: padding)
     {
       let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
       return Tile(placement: home.placement, operand: operand, origin: origin, bytes: bytes)
@@ -206,11 +206,11 @@ struct ProgramCompiler {
     let unit = operand.type.element.size
     var order = home.placement.order
     if let contiguous { order = order.filter { $0 != contiguous } + [contiguous] }
-    let size = Placement.pack(&need, order: order, unit: unit, rounding: padded ? 8 : 1)
+    let size = Placement.pack(&need, order: order, unit: unit, rounding: padding)
     let isConstant = graph.buffers[buffer].constant != nil
     let (offset, isLoad) = try place(size, isConstant: isConstant, "operand \(index) of '\(node.name)'")
     let placement = Placement(sram: offset, need, operand.type.element)
-    if padded {
+    if padding > 1 {
       clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)
     }
     let maps = need.indices.map(CopyPlan.SourceMap.axis)
@@ -263,7 +263,7 @@ extension Placement {
   }
 
   /// Whether a tile can be read where this lies.
-  func satisfies(_ need: [Dimension], contiguous: Int?, padded: Bool) -> Bool {
+  func satisfies(_ need: [Dimension], contiguous: Int?, padding: Int) -> Bool {
     for (index, (has, wants)) in zip(dimensions, need).enumerated() {
       let end = min(wants.origin + wants.span, has.extent)
       guard has.blocks == wants.blocks, wants.origin >= has.origin, end <= has.origin + has.span else {
@@ -272,7 +272,8 @@ extension Placement {
       if wants.blocks > 1, has.sliceStride != wants.sliceStride || has.step != wants.step { return false }
       guard index == contiguous else { continue }
       if has.stride != element.size { return false }
-      if padded, has.defined < (wants.origin - has.origin + wants.span + 7) / 8 * 8 { return false }
+      let reach = wants.origin - has.origin + wants.span
+      if padding > 1, has.defined < reach.roundedUp(toMultipleOf: padding) { return false }
     }
     return true
   }
