@@ -64,6 +64,13 @@ func everyWayToRunAKernelAgrees(form: RandomKernel.Form) throws {
       let result = try interpreter.run(inputs: inputs)
       #expect(load.findings.isEmpty && result.findings.isEmpty, "\(number): \(result.findings.prefix(2))")
       #expect(result.outputs["y"] == expected, "\(number) \(mode): \(graph.text)")
+      for (entry, counts) in zip(result.timeline, result.stageCounts) {
+        let instruction = program.run.contexts[entry.context][entry.position]
+        guard let counts, case .tensor(let tensor) = instruction.body else { continue }
+        let context = Context(index: entry.context)
+        let stages = tensor.stages(on: target, context: context, programs: program.programs)
+        #expect(counts.agrees(with: stages), "\(number): \(counts) \(stages)")
+      }
       guard mode == .strict || mode == .fast else { continue }
       #expect(result.ticks == program.predictedRunTicks, "\(number) \(mode)")
     }
