@@ -2,6 +2,9 @@ import Executor
 import Foundation
 import Furc
 import GraphIR
+import Machine
+import NPUISA
+import NPUInterpreter
 import Quantization
 import Support
 import TargetFiles
@@ -126,7 +129,32 @@ struct ModelTests {
     for failure in result.failures { Issue.record("\(failure)") }
     #expect(result.isBitExact && result.isClean)
     #expect(result.predictedCycles == result.executedCycles && result.executedCycles > 0)
+    for program in compilation.compiled.devices {
+      try closedFormsAreCounted(program, on: try Targets.builtin(target).machine)
+    }
     let accuracy = try #require(result.accuracy)
     #expect(accuracy.quantized > accuracy.float - 0.05, "\(accuracy)")
+  }
+
+  /// What the strict interpreter counts for each tensor instruction is what its closed form says.
+  private func closedFormsAreCounted(_ program: NPUProgram, on machine: SliceMachine) throws {
+    var inputs: [String: Tensor] = [:]
+    for port in program.inputs {
+      inputs[port.name] = try Tensor(port.type) { index in
+        port.type.element.isFloat ? .f32(Float(index % 7)) : .i32(Int32(index % 7))
+      }
+    }
+    var interpreter = try NPUInterpreter(program, on: machine, mode: .strict)
+    let result = try interpreter.run(inputs: inputs)
+    var compared = 0
+    for (entry, counts) in zip(result.timeline, result.stageCounts) {
+      guard let counts, case .tensor(let tensor) = program.run.contexts[entry.context][entry.position].body
+      else { continue }
+      let stages = tensor.stages(
+        on: machine, context: Context(index: entry.context), programs: program.programs)
+      #expect(counts.agrees(with: stages), "\(entry)")
+      compared += 1
+    }
+    #expect(compared > 0)
   }
 }
