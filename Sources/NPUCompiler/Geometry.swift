@@ -35,9 +35,6 @@ struct Geometry {
 
   mutating func restrict(_ axis: AxisID, to range: Range<Int>) { ranges[axis] = range }
 
-  /// Points of the block per slice along an axis.
-  func block(_ axis: AxisID) -> Int { parts[axis]?.block ?? kernel.axes[axis].extent }
-
   /// The coordinate of block 0 at the first index of every range.
   func origin(_ map: AffineMap) -> Int {
     map.terms.reduce(map.offset) { $0 + $1.coefficient * ranges[$1.axis].lowerBound }
@@ -50,13 +47,10 @@ struct Geometry {
     var dimensions: [Placement.Dimension] = []
     for (map, extent) in zip(operand.maps, operand.type.shape) {
       var dimension = Placement.Dimension(extent: extent, stride: 0)
-      var (low, high) = (map.offset, map.offset)
+      guard let reached = map.interval(over: ranges.ids.map { ranges[$0] }) else { return nil }
+      let (low, high) = (reached.lowerBound, reached.upperBound)
       var cuts = 0
       for term in map.terms {
-        let range = ranges[term.axis]
-        let (first, last) = (term.coefficient * range.lowerBound, term.coefficient * (range.upperBound - 1))
-        low += min(first, last)
-        high += max(first, last)
         guard let part = parts[term.axis] else { continue }
         cuts += 1
         dimension.blocks = part.count
@@ -88,13 +82,8 @@ struct Geometry {
 
   /// Whether some point of the kernel leaves the extent along this dimension.
   func leavesBounds(_ map: AffineMap, extent: Int) -> Bool {
-    var (low, high) = (map.offset, map.offset)
-    for term in map.terms {
-      let reach = term.coefficient * (kernel.axes[term.axis].extent - 1)
-      low += min(reach, 0)
-      high += max(reach, 0)
-    }
-    return low < 0 || high >= extent
+    guard let reached = map.interval(over: kernel.ranges) else { return false }
+    return reached.lowerBound < 0 || reached.upperBound >= extent
   }
 }
 

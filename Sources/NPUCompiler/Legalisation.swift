@@ -98,12 +98,8 @@ private struct Legaliser {
     var maps: [AffineMap] = []
     var box: [Range<Int>] = []
     for (position, map) in operand.maps.enumerated() {
-      var (low, high) = (map.offset, map.offset)
-      for term in map.terms {
-        let reach = term.coefficient * (kernel.axes[term.axis].extent - 1)
-        low += min(reach, 0)
-        high += max(reach, 0)
-      }
+      let reached = map.interval(over: kernel.ranges) ?? 0...0
+      let (low, high) = (reached.lowerBound, reached.upperBound)
       let axis = copy.axis("d\(position)", high - low + 1)
       maps.append(.axis(axis) + AffineMap(low))
       box.append(0..<(high - low + 1))
