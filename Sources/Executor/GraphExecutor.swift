@@ -28,6 +28,16 @@ public final class GraphExecutor: Sendable {
   public struct Placement: Sendable {
     public let node: String
     public let choice: KernelChoice
+    /// Products of a contraction, and the bytes of all operands and the result.
+    public let macs: Int
+    public let bytes: Int
+  }
+
+  /// A placement and how long it takes.
+  public struct Timing: Sendable {
+    public let placement: Placement
+    /// The shortest of all runs.
+    public let seconds: Double
   }
 
   public let graph: Graph
@@ -57,7 +67,7 @@ public final class GraphExecutor: Sendable {
     for name in names { wanted.append(try value(named: name)) }
     let values =
       mode == .reference
-      ? try operators.evaluate(graph, arguments) : try runStages(arguments, wanted, observing: nil)
+      ? try operators.evaluate(graph, arguments) : try runStages(arguments, wanted)
     func tensors(_ ids: [ValueID]) throws(Diagnostic) -> [(name: String, tensor: Tensor)] {
       var all: [(name: String, tensor: Tensor)] = []
       for id in ids {
@@ -76,6 +86,18 @@ public final class GraphExecutor: Sendable {
     var all: [Placement] = []
     _ = try runStages(try bind(inputs), []) { all += $0.placements(self.graph) }
     return all
+  }
+
+  /// How long each node takes for inputs like these, by running them `runs` times.
+  public func timings(for inputs: [String: Tensor], runs: Int) throws(Diagnostic) -> [Timing] {
+    let placements = try placements(for: inputs)
+    var seconds = [Double](repeating: .infinity, count: placements.count)
+    for _ in 0..<max(runs, 1) {
+      let clock = StepClock()
+      _ = try runStages(try bind(inputs), [], timing: clock)
+      for (index, time) in zip(seconds.indices, clock.seconds) { seconds[index] = min(seconds[index], time) }
+    }
+    return zip(placements, seconds).map { Timing(placement: $0, seconds: $1) }
   }
 
   /// The value of that name. - Throws: `invalidOperand`.
@@ -135,7 +157,8 @@ public final class GraphExecutor: Sendable {
   // MARK: stages
 
   private func runStages(
-    _ inputs: [Tensor], _ wanted: [ValueID], observing: ((Stage) -> Void)?
+    _ inputs: [Tensor], _ wanted: [ValueID], timing clock: StepClock? = nil,
+    observing: ((Stage) -> Void)? = nil
   ) throws(Diagnostic) -> SideTable<ValueID, Tensor?> {
     var values = SideTable<ValueID, Tensor?>(default: nil)
     for (id, tensor) in zip(graph.inputs, inputs) { values[id] = tensor }
@@ -144,7 +167,7 @@ public final class GraphExecutor: Sendable {
     repeat {
       let stage = try stage(from: start, values, wanted)
       observing?(stage)
-      try stage.run(&values, graph, operators)
+      try stage.run(&values, graph, operators, timing: clock)
       start = stage.end
     } while start < graph.order.count
     return values

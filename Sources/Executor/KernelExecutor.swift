@@ -158,8 +158,9 @@ public final class KernelExecutor: Sendable {
   }
 
   /// The outputs, and the contents of further buffers.
+  /// - Parameter clock: takes the time of every node, in their order.
   public func run(
-    _ inputs: [Tensor], keeping wanted: [BufferID]
+    _ inputs: [Tensor], keeping wanted: [BufferID], timing clock: StepClock? = nil
   ) throws(Diagnostic) -> (outputs: [Tensor], kept: [Tensor]) {
     let ids = graph.inputs
     guard inputs.map(\.type) == ids.map({ graph.buffers[$0].type }) else {
@@ -176,6 +177,8 @@ public final class KernelExecutor: Sendable {
     for id in graph.outputs + wanted { isKept[id.index] = true }
     let pool = MemoryPool()
     for (number, id) in graph.nodes.ids.enumerated() {
+      clock?.start()
+      defer { clock?.stop() }
       if case .constant = steps[number] { continue }
       let node = graph.nodes[id]
       var arguments: [UnsafeRawPointer] = []

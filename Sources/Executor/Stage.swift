@@ -22,7 +22,8 @@ struct Stage: Sendable {
   var end = 0
 
   func run(
-    _ values: inout SideTable<ValueID, Tensor?>, _ graph: Graph, _ operators: OperatorSet
+    _ values: inout SideTable<ValueID, Tensor?>, _ graph: Graph, _ operators: OperatorSet,
+    timing clock: StepClock? = nil
   ) throws(Diagnostic) {
     for step in steps {
       switch step {
@@ -34,8 +35,12 @@ struct Stage: Sendable {
           }
           arguments.append(tensor)
         }
-        for (id, tensor) in zip(outputs, try executor.run(arguments)) { values[id] = tensor }
+        for (id, tensor) in zip(outputs, try executor.run(arguments, keeping: [], timing: clock).outputs) {
+          values[id] = tensor
+        }
       case .evaluate(let node):
+        clock?.start()
+        defer { clock?.stop() }
         let operands = graph.operands(of: node).map { $0.isNone ? nil : values[$0] }
         let results = try operators.evaluate(node, in: graph, operands)
         for (id, tensor) in zip(graph.results(of: node), results) { values[id] = tensor }
@@ -50,13 +55,20 @@ struct Stage: Sendable {
       switch step {
       case .kernels(let executor, _, _):
         zip(executor.graph.nodes.ids, executor.choices).map { id, choice in
-          GraphExecutor.Placement(node: executor.graph.nodes[id].name, choice: choice)
+          let node = executor.graph.nodes[id]
+          let buffers = node.operands + [node.result]
+          let bytes = buffers.reduce(0) {
+            $0 + ((try? executor.graph.buffers[$1].type.byteCount().bytes) ?? 0)
+          }
+          return GraphExecutor.Placement(
+            node: node.name, choice: choice, macs: node.kernel?.macs ?? 0, bytes: bytes)
         }
       case .evaluate(let node):
         [
           GraphExecutor.Placement(
             node: graph.nodes[node].name,
-            choice: KernelChoice("evaluation", "\(graph.nodes[node].op) has no kernels for these types"))
+            choice: KernelChoice("evaluation", "\(graph.nodes[node].op) has no kernels for these types"),
+            macs: 0, bytes: 0)
         ]
       case .known, .release: []
       }

@@ -104,11 +104,11 @@ struct CompileArguments: ParsableArguments {
     let description = try Targets.find(target)
     var watch = ContinuousClock.now
     let model = try arguments.load(path, batch: arguments.batch)
-    let loaded = (ContinuousClock.now - watch).components
+    let loaded = (ContinuousClock.now - watch).inSeconds
     watch = ContinuousClock.now
     let session = arguments.session
     var compilation = try session.compile(model, for: description, try options())
-    compilation.seconds.load = Double(loaded.seconds) + Double(loaded.attoseconds) * 1e-18
+    compilation.seconds.load = loaded
     for warning in compilation.warnings { console.report(warning, file: path) }
     return (compilation, session)
   }

@@ -50,7 +50,6 @@ struct Stopwatch {
   mutating func lap() -> Double {
     let now = ContinuousClock.now
     defer { last = now }
-    let parts = (now - last).components
-    return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    return (now - last).inSeconds
   }
 }

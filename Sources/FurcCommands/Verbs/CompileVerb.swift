@@ -41,8 +41,7 @@ struct CompileVerb: Verb {
     if !noVerify {
       let start = ContinuousClock.now
       let result = try session.verify(compilation, calibration: try arguments.options().calibration, .quick)
-      let elapsed = (ContinuousClock.now - start).components
-      compilation.seconds.verify = Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18
+      compilation.seconds.verify = (ContinuousClock.now - start).inSeconds
       for failure in result.failures { console.report(failure, file: model) }
       guard result.passed else { throw ExitStatus.failed }
       verification = result

@@ -110,8 +110,7 @@ struct RunVerb: Verb {
     let start = ContinuousClock.now
     var outputs = try executor.run(inputs).outputs
     for _ in 1..<repeats { outputs = try executor.run(inputs).outputs }
-    let elapsed = (ContinuousClock.now - start).components
-    let seconds = (Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18) / Double(repeats)
+    let seconds = (ContinuousClock.now - start).inSeconds / Double(repeats)
     return (outputs, nil, seconds)
   }
 
