@@ -156,11 +156,14 @@ struct Composition {
 }
 
 extension Kernel {
-  /// Whether an operand is read at the point of the result itself: its maps are the axes in their order.
+  /// Whether an operand is read at the point of the result itself: its maps are the axes in their order, or 0
+  /// along axes of extent 1, as broadcasting writes them.
   public func readsPointwise(_ operand: Int) -> Bool {
     let parallel = axes(.parallel)
     return operands[operand].type.shape == result.shape
-      && operands[operand].maps == parallel.map { .axis($0) }
+      && zip(operands[operand].maps, parallel).allSatisfy { map, axis in
+        map == .axis(axis) || (axes[axis].extent == 1 && map == 0)
+      }
   }
 }
 
