@@ -109,21 +109,58 @@ static void table_block(const furc_table *table, const char *a, char *result, in
   }
 }
 
-/* The steps `first`...`last` - 1 for `count` elements from `position` on. Returns whether all was defined. */
-static int run_steps(const furc_program *program, const joined_stream *sources, char *blocks, int first, int last,
-                     int64_t position, int64_t count) {
+/* What a call works on. `at[b]` is where block b is read: its own memory, or the elements of a source where they
+   lie, if those are words side by side. */
+typedef struct {
+  const furc_program *program;
+  joined_stream sources[FURC_PROGRAM_MAX_SOURCES];
+  /* Of a source that repeats after so few elements that blocks are multiples of them, the period, else 0. */
+  int64_t periods[FURC_PROGRAM_MAX_SOURCES];
+  /* How many elements of a repeating source its block holds, from the start of a period. */
+  int64_t held[FURC_PROGRAM_MAX_SOURCES];
+  char *blocks;
+  const char **at;
+  int64_t end;
+} block_run;
+
+static char *own_block(const block_run *run, int block) { return run->blocks + block * (int64_t)BLOCK_BYTES; }
+
+/* Makes `count` elements from `position` on readable as block `block`, up to a multiple of 16. */
+static void provide(block_run *run, int source, int block, int64_t position, int64_t count) {
+  const joined_stream *stream = run->sources + source;
+  int64_t n = (count + ROUND_UP - 1) / ROUND_UP * ROUND_UP;
+  char *own = own_block(run, block);
+  if (run->periods[source] != 0 && position % run->periods[source] == 0) {
+    run->at[block] = own;
+    if (run->held[source] >= count) return;
+    run->held[source] = count;
+  } else {
+    run->held[source] = 0;
+    const char *words = words_at(stream, position, count);
+    /* What lies behind the last element is read, too, so it must be an element of the source. */
+    if (words && (n == count || (stream->rank == 1 && position + n <= run->end))) {
+      run->at[block] = words;
+      return;
+    }
+  }
+  load_elements(stream, position, count, own);
+  for (int64_t i = count; i < n; i++) ((block_i32 *)own)[i] = 0;
+  run->at[block] = own;
+}
+
+/* The steps `first`...`last` - 1 for `count` elements from `position` on; the last one's block is `target` where
+   that is not NULL. Returns whether all was defined. */
+static int run_steps(block_run *run, int first, int last, int64_t position, int64_t count, char *target) {
+  const furc_program *program = run->program;
   int64_t n = (count + ROUND_UP - 1) / ROUND_UP * ROUND_UP;
   for (int s = first; s < last; s++) {
     const furc_step *step = program->steps + s;
-    char *result = blocks + step->result * (int64_t)BLOCK_BYTES;
-    const char *a = blocks + step->a * (int64_t)BLOCK_BYTES;
-    const char *b = blocks + step->b * (int64_t)BLOCK_BYTES;
-    const char *c = blocks + step->c * (int64_t)BLOCK_BYTES;
+    char *result = s == last - 1 && target ? target : own_block(run, step->result);
+    const char *a = run->at[step->a], *b = run->at[step->b], *c = run->at[step->c];
+    if (step->opcode != FURC_OP_LOAD) run->at[step->result] = result;
     switch (step->opcode) {
       case FURC_OP_LOAD:
-        load_elements(sources + step->immediate[0], position, count, result);
-        /* The loops compute on what lies behind the last element, too. */
-        for (int64_t i = count; i < n; i++) ((block_i32 *)result)[i] = 0;
+        provide(run, step->immediate[0], step->result, position, count);
         break;
       case FURC_OP_CONSTANT: {
         block_i32 *r = (block_i32 *)result;
@@ -220,39 +257,83 @@ static int run_steps(const furc_program *program, const joined_stream *sources, 
   return 1;
 }
 
-static int run_blocks(const furc_program_job *job, char *blocks) {
-  const furc_program *program = job->program;
-  joined_stream sources[FURC_PROGRAM_MAX_SOURCES];
-  for (int s = 0; s < job->source_count; s++) {
-    sources[s] = join_axes(job->sources + s, job->rank, job->extents);
+/* Whether no step but its load writes the block of a source. */
+static int keeps_block(const furc_program *program, int source) {
+  int block = -1;
+  for (int s = 0; s < program->step_count; s++) {
+    const furc_step *step = program->steps + s;
+    if (step->opcode != FURC_OP_LOAD || step->immediate[0] != source) continue;
+    if (block >= 0) return 0;
+    block = step->result;
   }
+  for (int s = 0; s < program->step_count; s++) {
+    const furc_step *step = program->steps + s;
+    int is_load = step->opcode == FURC_OP_LOAD && step->immediate[0] == source;
+    if (!is_load && step->result == block) return 0;
+  }
+  return block >= 0;
+}
+
+/* Elements of a block such that some source that repeats fills it with whole periods. */
+static int64_t block_length(block_run *run, int source_count) {
+  int64_t length = FURC_PROGRAM_BLOCK;
+  for (int s = 0; s < source_count; s++) {
+    run->periods[s] = 0;
+    run->held[s] = 0;
+  }
+  for (int s = 0; s < source_count; s++) {
+    int64_t period = period_of(run->sources + s);
+    if (period == 0 || period > FURC_PROGRAM_BLOCK) continue;
+    if (length == FURC_PROGRAM_BLOCK) {
+      int64_t unit = period;
+      while (unit % ROUND_UP != 0 && unit * 2 <= FURC_PROGRAM_BLOCK) unit *= 2;
+      length = FURC_PROGRAM_BLOCK / unit * unit;
+    }
+    if (length % period == 0 && keeps_block(run->program, s)) run->periods[s] = period;
+  }
+  return length;
+}
+
+static int run_blocks(const furc_program_job *job, char *blocks, const char **at) {
+  const furc_program *program = job->program;
+  block_run run = {.program = program, .blocks = blocks, .at = at, .end = job->end};
+  for (int b = 0; b < program->block_count; b++) at[b] = own_block(&run, b);
+  for (int s = 0; s < job->source_count; s++) {
+    run.sources[s] = join_axes(job->sources + s, job->rank, job->extents);
+  }
+  int64_t length = block_length(&run, job->source_count);
   joined_stream stored = join_axes(&job->result, job->rank, job->extents);
-  char *result = blocks + program->result * (int64_t)BLOCK_BYTES;
   int64_t total = job->end - job->begin;
   int64_t first = total < FURC_PROGRAM_BLOCK ? total : FURC_PROGRAM_BLOCK;
-  if (!run_steps(program, sources, blocks, 0, program->uniform_count, job->begin, first)) {
-    return FURC_PROGRAM_BAD_REQUANT;
-  }
-  for (int64_t position = job->begin; position < job->end; position += FURC_PROGRAM_BLOCK) {
-    int64_t left = job->end - position;
-    int64_t count = left < FURC_PROGRAM_BLOCK ? left : FURC_PROGRAM_BLOCK;
-    if (!run_steps(program, sources, blocks, program->uniform_count, program->step_count, position, count)) {
+  if (!run_steps(&run, 0, program->uniform_count, job->begin, first, NULL)) return FURC_PROGRAM_BAD_REQUANT;
+  int last = program->step_count - 1;
+  int ends = last >= program->uniform_count && program->steps[last].result == program->result &&
+             program->steps[last].opcode != FURC_OP_LOAD;
+  for (int64_t position = job->begin; position < job->end;) {
+    int64_t left = job->end - position, most = length - position % length;
+    int64_t count = left < most ? left : most;
+    char *target = ends && count % ROUND_UP == 0 ? (char *)words_at(&stored, position, count) : NULL;
+    if (!run_steps(&run, program->uniform_count, program->step_count, position, count, target)) {
       return FURC_PROGRAM_BAD_REQUANT;
     }
-    store_elements(&stored, position, count, result);
+    if (!target) store_elements(&stored, position, count, (char *)run.at[program->result]);
+    position += count;
   }
   return FURC_PROGRAM_DONE;
 }
 
 int LEVEL(furc_program_run)(const furc_program_job *job) {
   if (job->end <= job->begin) return FURC_PROGRAM_DONE;
-  if (job->program->block_count <= STACK_BLOCKS) {
+  int64_t count = job->program->block_count;
+  if (count <= STACK_BLOCKS) {
     _Alignas(64) char blocks[STACK_BLOCKS * BLOCK_BYTES];
-    return run_blocks(job, blocks);
+    const char *at[STACK_BLOCKS];
+    return run_blocks(job, blocks, at);
   }
-  char *blocks = aligned_alloc(64, (size_t)job->program->block_count * BLOCK_BYTES);
-  if (blocks == NULL) return FURC_PROGRAM_NO_MEMORY;
-  int status = run_blocks(job, blocks);
+  char *blocks = aligned_alloc(64, (size_t)count * BLOCK_BYTES);
+  const char **at = malloc((size_t)count * sizeof(char *));
+  int status = blocks && at ? run_blocks(job, blocks, at) : FURC_PROGRAM_NO_MEMORY;
   free(blocks);
+  free(at);
   return status;
 }

@@ -41,6 +41,25 @@ static joined_stream join_axes(const furc_stream *stream, int rank, const int64_
   return joined;
 }
 
+/* Where `count` elements from point `position` on lie as words side by side, or NULL. */
+static const char *words_at(const joined_stream *stream, int64_t position, int64_t count) {
+  int last = stream->rank - 1;
+  if ((stream->type != FURC_TYPE_F32 && stream->type != FURC_TYPE_I32) || stream->strides[last] != 1) return NULL;
+  int64_t offset = 0;
+  for (int d = last; d > 0; d--) {
+    int64_t index = position % stream->extents[d];
+    if (d == last && index + count > stream->extents[d]) return NULL;
+    position /= stream->extents[d];
+    offset += index * stream->strides[d];
+  }
+  return stream->data + (offset + position * stream->strides[0]) * 4;
+}
+
+/* Elements after which the stream repeats, over and over; 0 where it does not. */
+static int64_t period_of(const joined_stream *stream) {
+  return stream->rank == 2 && stream->strides[0] == 0 ? stream->extents[1] : 0;
+}
+
 static int32_t extend_i4(stored_i8 x) { return (int32_t)((uint32_t)x << 28) >> 28; }
 
 #define LOAD(TYPE, STORED, REGISTER, VALUE)                 \

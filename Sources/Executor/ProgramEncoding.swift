@@ -156,6 +156,8 @@ extension ProgramEncoding {
       for read in flat.steps[register].reads { lastRead[same[read]] = position }
     }
     for register in order.uniform { lastRead[register] = .max }
+    // The block of a source that repeats is loaded once for many.
+    for register in order.rest where flat.steps[register].isLoad { lastRead[register] = .max }
     lastRead[result] = .max
     var free: [Int] = []
     var blocks = SideTable<Register, Int>(default: 0)
@@ -242,6 +244,15 @@ extension ProgramEncoding {
     }
     record.opcode = UInt16(opcode)
     return record
+  }
+}
+
+extension Program.Step {
+  fileprivate var isLoad: Bool {
+    switch self {
+    case .input, .operand: true
+    default: false
+    }
   }
 }
 

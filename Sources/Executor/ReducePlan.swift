@@ -12,6 +12,7 @@ struct ReducePlan: KernelPlan {
   private let post: PostProgram
   private let rule: Kernel.Reduction
   private let kind: Program.Kind
+  private let direct: DirectReduction?
 
   init(_ kernel: Kernel, _ rule: Kernel.Reduction, _ layouts: [Layout]) throws(Diagnostic) {
     self.rule = rule
@@ -23,14 +24,18 @@ struct ReducePlan: KernelPlan {
     loops = Loops(kernel.ordered(by: layout), of: kernel, forms.forms)
     reduction = Loops(
       kernel.reductionAxes, of: kernel, forms.forms, starts: forms.forms.map { _ in 0 })
-    choice = KernelChoice("reduce", "\(rule.rawValue) of \(reduction.count) for runs of \(loops.inner)")
+    direct = DirectReduction(rule, reader, results: loops, reduction)
+    choice = KernelChoice(
+      direct == nil ? "reduce" : "reduce f32",
+      "\(rule.rawValue) of \(reduction.count) for runs of \(loops.inner)")
   }
 
   func run(
     _ arguments: [UnsafeRawPointer], _ result: UnsafeMutableRawPointer, _ context: RunContext
   ) throws(Diagnostic) {
     let memory = SharedMemory(arguments: arguments, result: result)
-    let grain = max(1, (1 << 15) / max(reduction.count, 1))
+    var grain = max(1, (1 << 15) / max(reduction.count, 1))
+    if loops.innerStep(reader.form) == 1 { grain = (grain + 63) / 64 * 64 }
     try context.forPieces(of: loops.count, grain: grain) { (points) throws(Diagnostic) in
       let block = PointBlock(forms: loops.forms)
       let scratch = PostProgram.Scratch(post)
@@ -41,6 +46,14 @@ struct ReducePlan: KernelPlan {
       var done = points.lowerBound
       while done < points.upperBound {
         block.fill(from: &walker, limit: points.upperBound - done)
+        if let direct {
+          let words = direct.run(memory.arguments[0], block, loops, level: context.level, readerScratch)
+          try post.run(
+            memory, loops, starts: loops.starts, done..<done + block.count, input: words, level: context.level,
+            scratch)
+          done += block.count
+          continue
+        }
         sums.reset(block.count)
         var inner = Walker(reduction)
         for _ in 0..<reduction.count {
