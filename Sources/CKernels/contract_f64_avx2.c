@@ -20,5 +20,6 @@
 #define MASKED_LOAD(m, p) _mm256_maskload_pd(p, m)
 #define MASKED_STORE(p, m, x) _mm256_maskstore_pd(p, m, x)
 #define CANONICAL(x) _mm256_blendv_pd(x, _mm256_set1_pd(__builtin_nan("")), _mm256_cmp_pd(x, x, _CMP_UNORD_Q))
+#define LOCAL(name) name
 #include "contract_fma_simd.h"
 #endif

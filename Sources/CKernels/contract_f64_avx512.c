@@ -20,5 +20,6 @@
 #define MASKED_STORE(p, m, x) _mm512_mask_storeu_pd(p, m, x)
 #define CANONICAL(x) \
   _mm512_mask_mov_pd(x, _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q), _mm512_set1_pd(__builtin_nan("")))
+#define LOCAL(name) name
 #include "contract_fma_simd.h"
 #endif

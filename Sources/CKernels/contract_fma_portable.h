@@ -1,5 +1,5 @@
-/* The chain of fused multiply-adds, one result at a time: ELEMENT, FMA, PANEL, VECTOR, NAN_VALUE and NAME
-   are defined by the file that includes this. */
+/* The chain of fused multiply-adds, one result at a time: ELEMENT, FMA, PANEL, VECTOR and NAME
+   are defined by the file that includes this, and FINISHED(job, sum, column, offset) for what is stored. */
 #include "contract_tiles.h"
 #include "furc_contract.h"
 
@@ -20,7 +20,7 @@ void NAME(const furc_contract_job *job) {
         const ELEMENT *w = b + (job->tap_index[tap] * job->packed_run + job->first) * width;
         for (int64_t k = 0; k < job->run; k++) sum = FMA(x[k * job->a_step], w[k * width], sum);
       }
-      *result = sum == sum ? sum : NAN_VALUE;
+      *result = FINISHED(job, sum, column, job->result_offset[row]);
     }
   }
 }

@@ -1,12 +1,18 @@
 /* The chain of fused multiply-adds in register tiles of ROWS x VECTORS. The file that includes this defines
    ELEMENT, NAME, PANEL, VECTOR (columns of a packed vector), LANES (of a register), MOST_ROWS, MOST_VECTORS,
-   and over registers V and masks M: TARGET, ZERO, SET, LOAD, FMA, MASK, MASKED_LOAD, MASKED_STORE, CANONICAL. */
+   LOCAL(name) for its own functions, and over registers V and masks M: TARGET, ZERO, SET, LOAD, FMA, MASK,
+   MASKED_LOAD, MASKED_STORE, CANONICAL; WITH_EPILOGUE and what epilogue_simd.h asks for, for f32. Without NAME
+   there are strips only. */
 #include "contract_tiles.h"
 #include "furc_contract.h"
 
 #pragma STDC FP_CONTRACT OFF
 
-FURC_TILE TARGET void tile(
+#ifdef WITH_EPILOGUE
+#include "epilogue_simd.h"
+#endif
+
+FURC_TILE TARGET void LOCAL(tile)(
     const furc_contract_job *job, const int rows, const int vectors, int64_t row, const ELEMENT *b, int64_t width,
     int64_t column, int64_t columns) {
   const ELEMENT *a[MOST_ROWS];
@@ -35,18 +41,31 @@ FURC_TILE TARGET void tile(
       }
     }
   }
+#ifdef WITH_EPILOGUE
+  if (job->epilogue) {
+    FURC_UNROLL for (int i = 0; i < rows; i++) {
+      int64_t offset = job->result_offset[row + i];
+      FURC_UNROLL for (int v = 0; v < vectors; v++) {
+        V done = LOCAL(finished)(job->epilogue, sum[i][v], mask[v], column + v * LANES, offset);
+        MASKED_STORE(c[i] + v * LANES, mask[v], done);
+      }
+    }
+    return;
+  }
+#endif
   FURC_UNROLL for (int i = 0; i < rows; i++) {
     FURC_UNROLL for (int v = 0; v < vectors; v++) MASKED_STORE(c[i] + v * LANES, mask[v], CANONICAL(sum[i][v]));
   }
 }
 
+#undef CASE
 #define CASE(n)                                                          \
   case n:                                                                \
-    if (n <= MOST_ROWS) tile(job, n, vectors, row, b, width, column, columns); \
+    if (n <= MOST_ROWS) LOCAL(tile)(job, n, vectors, row, b, width, column, columns); \
     break;
 
 /* One strip of `vectors` registers, all rows. */
-FURC_TILE TARGET void strip(
+FURC_TILE TARGET void LOCAL(strip)(
     const furc_contract_job *job, const int vectors, const ELEMENT *b, int64_t width, int64_t column,
     int64_t columns) {
   for (int64_t row = 0; row < job->rows;) {
@@ -59,6 +78,7 @@ FURC_TILE TARGET void strip(
   }
 }
 
+#ifdef NAME
 TARGET void NAME(const furc_contract_job *job) {
   const int64_t strip_columns = MOST_VECTORS * LANES;
   for (int64_t first = 0; first < job->columns; first += PANEL) {
@@ -67,11 +87,22 @@ TARGET void NAME(const furc_contract_job *job) {
     const ELEMENT *b = (const ELEMENT *)job->b + first * job->packed_taps * job->packed_run;
     for (int64_t at = 0; at < columns; at += strip_columns) {
       int64_t here = furc_smaller(columns - at, strip_columns);
+#ifdef HALF_STRIP
+      /* The end in half a register, where that holds it. */
+      int64_t rest = here > LANES ? here - LANES : here;
+      if (rest <= LANES / 2) {
+        if (here > LANES) LOCAL(strip)(job, 1, b + at, width, first + at, LANES);
+        at += here - rest;
+        HALF_STRIP(job, 1, b + at, width, first + at, rest);
+        break;
+      }
+#endif
       if (here > LANES) {
-        strip(job, 2, b + at, width, first + at, here);
+        LOCAL(strip)(job, 2, b + at, width, first + at, here);
       } else {
-        strip(job, 1, b + at, width, first + at, here);
+        LOCAL(strip)(job, 1, b + at, width, first + at, here);
       }
     }
   }
 }
+#endif

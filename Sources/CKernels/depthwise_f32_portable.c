@@ -1,4 +1,4 @@
-#include "furc_contract.h"
+#include "epilogue_portable.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -12,7 +12,7 @@ void furc_depthwise_f32_portable(const furc_depthwise_job *job) {
         const float *w = (const float *)job->w + job->tap_index[tap] * job->channels;
         sum = __builtin_fmaf(a[job->tap_offset[tap] + n], w[n], sum);
       }
-      c[n] = sum == sum ? sum : __builtin_nanf("");
+      c[n] = furc_finished(job->epilogue, sum, n, job->result_offset[row]);
     }
   }
 }

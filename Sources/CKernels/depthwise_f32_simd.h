@@ -1,9 +1,12 @@
 /* Tiles of rows x one register of channels. The file that includes this defines NAME, LANES, MOST_ROWS, and
-   over registers V and masks M: TARGET, ZERO, FMA, MASK, MASKED_LOAD, MASKED_STORE, CANONICAL. */
+   over registers V and masks M: TARGET, ZERO, FMA, MASK, MASKED_LOAD, MASKED_STORE, CANONICAL and what
+   epilogue_simd.h asks for. */
 #include "contract_tiles.h"
 #include "furc_contract.h"
 
 #pragma STDC FP_CONTRACT OFF
+
+#include "epilogue_simd.h"
 
 FURC_TILE TARGET void tile(const furc_depthwise_job *job, const int rows, int64_t row) {
   const float *a[MOST_ROWS];
@@ -21,6 +24,11 @@ FURC_TILE TARGET void tile(const furc_depthwise_job *job, const int rows, int64_
       const V weight = MASKED_LOAD(mask, w + n);
       const int64_t x = job->tap_offset[tap] + n;
       FURC_UNROLL for (int i = 0; i < rows; i++) sum[i] = FMA(MASKED_LOAD(mask, a[i] + x), weight, sum[i]);
+    }
+    if (job->epilogue) {
+      FURC_UNROLL for (int i = 0; i < rows; i++) {
+        sum[i] = LOCAL(finished)(job->epilogue, sum[i], mask, n, job->result_offset[row + i]);
+      }
     }
     FURC_UNROLL for (int i = 0; i < rows; i++) MASKED_STORE(c[i] + n, mask, CANONICAL(sum[i]));
   }

@@ -27,7 +27,8 @@ struct ContractPlan: KernelPlan {
   private let streamedForm: Int
   private let splitCount: Int
   private let post: PostProgram
-  /// Whether sums are the result as it is stored.
+  private let epilogue: ContractEpilogue
+  /// Whether the kernel's results are stored as they are.
   private let isDirect: Bool
 
   /// Why a contraction does not suit the packed kernels.
@@ -79,7 +80,7 @@ struct ContractPlan: KernelPlan {
     choice: KernelChoice, layout: Layout, kind: ContractKind, shape: ContractShape, streamed: PreparedOperand,
     packing: ContractPacking, packed: PackedOperand?, zeros: (streamed: Int32, packed: Int32), flip: UInt8,
     rows: ContractRows, slices: Loops, rowLoops: Loops, columnLoop: Loops, streamedForm: Int, splitCount: Int,
-    post: PostProgram, isDirect: Bool, isLarge: Bool
+    post: PostProgram, epilogue: ContractEpilogue, isDirect: Bool, isLarge: Bool
   ) {
     self.choice = choice
     self.layout = layout
@@ -99,6 +100,7 @@ struct ContractPlan: KernelPlan {
     self.streamedForm = streamedForm
     self.splitCount = splitCount
     self.post = post
+    self.epilogue = epilogue
     self.isDirect = isDirect
   }
 
@@ -172,17 +174,19 @@ struct ContractPlan: KernelPlan {
       ? sources.memory.result
         + (start[post.resultForm] + item.columns.lowerBound * columnLoop.innerStep(post.resultForm)) * 4
       : sums
-    for group in rows.groups[item.block.groups] {
-      let results = worker.results(
-        isDirect ? rows.results[group.rows] : rows.places[group.rows], scale: isDirect ? 1 : Int64(width))
-      let a = sources.streamed + start[streamedForm] * kind.size
-      if shape.isDepthwise {
-        depthwise(item, group, sources, a, target, results, context)
-      } else {
-        for split in 0..<splitCount {
-          multiply(
-            item, group, sources, a, target + split * count * kind.sumSize, results, split: split, context,
-            worker)
+    let a = sources.streamed + start[streamedForm] * kind.size
+    epilogue.withRecord(sources.memory.arguments, start, column: item.columns.lowerBound) { epilogue in
+      for group in rows.groups[item.block.groups] {
+        withResults(group, width, worker) { results in
+          if shape.isDepthwise {
+            depthwise(item, group, sources, a, target, results, epilogue, context)
+          } else {
+            for split in 0..<splitCount {
+              multiply(
+                item, group, sources, a, target + split * count * kind.sumSize, results, epilogue, split: split,
+                context, worker)
+            }
+          }
         }
       }
     }
@@ -196,9 +200,21 @@ struct ContractPlan: KernelPlan {
     try finish(item, sources, worker, start, words, context)
   }
 
+  /// Where the rows of a group go, in elements from the target on.
+  private func withResults(
+    _ group: ContractRows.Group, _ width: Int, _ worker: ContractWorker,
+    _ body: (UnsafePointer<Int64>) -> Void
+  ) {
+    guard isDirect else { return body(worker.results(rows.places[group.rows], scale: Int64(width))) }
+    rows.results.withUnsafeBufferPointer { results in
+      if let base = results.baseAddress { body(base + group.rows.lowerBound) }
+    }
+  }
+
   private func multiply(
     _ item: Item, _ group: ContractRows.Group, _ sources: Sources, _ a: UnsafeRawPointer,
-    _ target: UnsafeMutableRawPointer, _ results: UnsafePointer<Int64>, split: Int, _ context: RunContext,
+    _ target: UnsafeMutableRawPointer, _ results: UnsafePointer<Int64>,
+    _ epilogue: UnsafePointer<furc_epilogue>?, split: Int, _ context: RunContext,
     _ worker: ContractWorker
   ) {
     let list = rows.lists[group.list]
@@ -227,6 +243,7 @@ struct ContractPlan: KernelPlan {
           job.result_offset = results
           job.start = true
           job.flip = flip
+          job.epilogue = epilogue
           switch kind {
           case .f32: furc_contract_f32(&job, context.level)
           case .f64: furc_contract_f64(&job, context.level)
@@ -244,7 +261,8 @@ struct ContractPlan: KernelPlan {
 
   private func depthwise(
     _ item: Item, _ group: ContractRows.Group, _ sources: Sources, _ a: UnsafeRawPointer,
-    _ target: UnsafeMutableRawPointer, _ results: UnsafePointer<Int64>, _ context: RunContext
+    _ target: UnsafeMutableRawPointer, _ results: UnsafePointer<Int64>,
+    _ epilogue: UnsafePointer<furc_epilogue>?, _ context: RunContext
   ) {
     let list = rows.lists[group.list]
     let all = rows.lists[0]
@@ -269,6 +287,7 @@ struct ContractPlan: KernelPlan {
               job.result_offset = results
               job.zero = zero.baseAddress
               job.flip = flip
+              job.epilogue = epilogue
               guard kind == .i8 else { return furc_depthwise_f32(&job, context.level) }
               sources.initial.withColumns(item.slice, 0, 0) { initial in
                 job.`init` = initial
@@ -504,7 +523,22 @@ private struct ContractBuilder {
 
     // Forms: the post-program's, then the streamed address.
     var table = FormTable(kernel)
-    let post = try PostProgram(kernel, layouts, result: layout, &table)
+    let splitCount = split.map(extent) ?? 1
+    var result = LinearForm(axes: axes)
+    for (axis, stride) in zip(parallel, layout.strides) { result.steps[axis.index] = stride }
+    let stored: ElementType = kind == .i8 ? .i32 : .f32
+    let mayStore =
+      kernel.element == stored && kind != .f64 && splitCount == 1
+      && (column.isNone || extent(column) == 1 || result.steps[column.index] == 1)
+    let epilogue =
+      kind == .f32 && splitCount == 1
+      ? ContractEpilogue(
+        kernel, layouts, column: column, rows: rowAxes, result: mayStore ? result : nil, &table)
+      : ContractEpilogue(leaving: kernel.post)
+    var remaining = kernel
+    remaining.post = epilogue.rest
+    let post = try PostProgram(remaining, layouts, result: layout, &table)
+    let isDirect = mayStore && epilogue.rest.isIdentity
     let streamedForm = table.add(a)
     let packedForm = table.add(b)
     let slices = Loops(sliceAxes, of: kernel, table.forms, merging: false)
@@ -513,11 +547,8 @@ private struct ContractBuilder {
     let columnLoop = Loops(column.isNone ? [] : [column], of: kernel, table.forms, starts: zeroStarts)
 
     // Rows and taps, with coordinates.
-    var result = LinearForm(axes: axes)
-    for (axis, stride) in zip(parallel, layout.strides) { result.steps[axis.index] = stride }
     let rowForms = [a, result] + checks
     let starts = [0, 0] + checks.map(\.start)
-    let splitCount = split.map(extent) ?? 1
     let tapLoops = Loops(taps, of: kernel, rowForms, starts: rowForms.map { _ in 0 }, merging: false)
     let width = max(extent(column), 1)
     // Enough rows that a block's work outweighs its set-up, few enough that its sums stay in the cache and
@@ -573,16 +604,12 @@ private struct ContractBuilder {
       constant = try packing.pack(aligned.base, context)
     }
 
-    let stored: ElementType = kind == .i8 ? .i32 : .f32
-    let isDirect =
-      kernel.post.isIdentity && kernel.element == stored && kind != .f64 && splitCount == 1
-      && (column.isNone || extent(column) == 1 || columnLoop.innerStep(post.resultForm) == 1)
     var plan = ContractPlan(
       choice: choice(rows, slices.count, tapCount, run, streamed), layout: layout, kind: kind, shape: shape,
       streamed: streamed, packing: packing, packed: constant, zeros: zeros ?? (0, 0),
       flip: bytes.map { $0.streamed.isSigned ? 0x80 : 0 } ?? 0, rows: rows, slices: slices,
       rowLoops: rowLoops, columnLoop: columnLoop, streamedForm: streamedForm, splitCount: splitCount,
-      post: post,
+      post: post, epilogue: epilogue,
       isDirect: isDirect, isLarge: kernel.macs > (kind == .i8 ? 1 << 23 : 1 << 21))
     plan.streamedRunStep = aStep
     return .plan(plan)

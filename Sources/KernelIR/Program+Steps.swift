@@ -49,6 +49,13 @@ extension Program {
     return indices.sorted()
   }
 
+  /// The program that computes its result from another step in the place of one of its own.
+  public func replacing(_ register: Register, with step: Step) -> Program {
+    var program = self
+    program.steps[register] = step
+    return program.withoutDeadSteps
+  }
+
   /// Whether some step reads the input.
   public var readsInput: Bool { steps.ids.contains { steps[$0] == .input } }
 

@@ -26,6 +26,17 @@ enum {
   FURC_I8_VECTOR = 16,
 };
 
+/* What becomes of a sum of floats before it is stored, in this order; NaN ends as the canonical one. */
+typedef struct {
+  /* Added: one per column of the job, or NULL. */
+  const float *bias;
+  /* Added: of (row, column) at residual[result_offset[row] + column], or NULL. */
+  const float *residual;
+  /* The larger of the sum and `low`, which is not -0; then the smaller of that and `high`, which is no zero. */
+  bool has_low, has_high;
+  float low, high;
+} furc_epilogue;
+
 typedef struct {
   /* Element (row, tap, k) is a[row_offset[row] + tap_offset[tap] + k * a_step]; offsets count elements. */
   const void *a;
@@ -50,6 +61,8 @@ typedef struct {
   const int64_t *result_offset;
   /* Whether sums start anew; otherwise they continue from c. */
   bool start;
+  /* f32: or NULL. */
+  const furc_epilogue *epilogue;
   /* i8: where sums start, one per column, or NULL for 0. */
   const int32_t *init;
   /* i8: xored to each byte of A, which is then read as unsigned: 0x80 turns i8 into u8 = i8 + 128. */
@@ -72,6 +85,8 @@ typedef struct {
   const void *w;
   void *c;
   const int64_t *result_offset;
+  /* f32: or NULL. */
+  const furc_epilogue *epilogue;
   /* i8 only. */
   const int32_t *init;
   const uint8_t *zero;
