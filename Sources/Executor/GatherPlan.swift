@@ -15,7 +15,15 @@ struct GatherPlan: KernelPlan {
   private let size: Int
 
   init(_ kernel: Kernel, _ dimension: Int, _ layouts: [Layout]) throws(Diagnostic) {
-    layout = .rowMajor(kernel.result.shape)
+    let parallel = kernel.axes(.parallel)
+    let address = kernel.operands[0].address(layouts[0], axes: kernel.axes.count)
+    // Like operand 0, with the axes of the indices in the place of its dimension.
+    let distance = parallel.map { axis in
+      let step = Int(address.steps[axis.index].magnitude)
+      return step == 0 ? layouts[0].strides[dimension] : step
+    }
+    let order = parallel.indices.sorted { (distance[$0], $1) > (distance[$1], $0) }
+    layout = Layout(kernel.result.shape, order: order)
     var forms = FormTable(kernel)
     source = forms.add(kernel.operands[0].address(layouts[0], axes: kernel.axes.count))
     indices = try forms.reader(1, layouts[1])

@@ -1,6 +1,7 @@
 import CKernels
 import KernelIR
 import Support
+import Synchronization
 import Tensors
 
 /// Runs a graph of kernels on the CPU: kernels chosen and constants packed once, then any number of runs. Its
@@ -38,7 +39,11 @@ public final class KernelExecutor: Sendable {
   private let layouts: [Layout]
   /// Constants, aligned, by buffer.
   private let constants: [AlignedTensor?]
-  private let lastUse: [Int]
+  /// Of every buffer the one whose memory it is: itself, or what it views.
+  private let roots: [Int]
+  private let plan: MemoryPlan
+  /// Blocks of memory that no run uses.
+  private let blocks = Mutex<[AlignedMemory]>([])
   private let context: RunContext
 
   /// - Parameter graph: one that verifies.
@@ -56,10 +61,8 @@ public final class KernelExecutor: Sendable {
     }
     var steps: [Step] = []
     var choices: [KernelChoice] = []
-    var lastUse = [Int](repeating: -1, count: graph.buffers.count)
-    for (number, id) in graph.nodes.ids.enumerated() {
+    for id in graph.nodes.ids {
       let node = graph.nodes[id]
-      for operand in node.operands { lastUse[operand.index] = number }
       let operandLayouts = node.operands.map { layouts[$0.index] }
       switch node.body {
       case .kernel(let kernel):
@@ -96,7 +99,36 @@ public final class KernelExecutor: Sendable {
     self.constants = constants
     self.steps = steps
     self.choices = choices
-    self.lastUse = lastUse
+    let (roots, lives) = try Self.lives(graph, steps)
+    self.roots = roots
+    plan = MemoryPlan(lives, count: graph.buffers.count)
+  }
+
+  /// The roots of all buffers, and the lives of the results that no output needs.
+  private static func lives(
+    _ graph: KernelGraph, _ steps: [Step]
+  ) throws(Diagnostic) -> (roots: [Int], [MemoryPlan.Life]) {
+    var roots = Array(graph.buffers.ids.map(\.index))
+    var last = [Int](repeating: -1, count: graph.buffers.count)
+    for (number, id) in graph.nodes.ids.enumerated() {
+      let node = graph.nodes[id]
+      if case .alias = steps[number] { roots[node.result.index] = roots[node.operands[0].index] }
+      for operand in node.operands { last[roots[operand.index]] = number }
+    }
+    let escaping = Set(graph.outputs.map { roots[$0.index] })
+    var lives: [MemoryPlan.Life] = []
+    for (number, id) in graph.nodes.ids.enumerated() {
+      let result = graph.nodes[id].result
+      switch steps[number] {
+      case .constant, .alias: continue
+      case .run, .relayout:
+        guard !escaping.contains(result.index) else { continue }
+        let bytes = try graph.buffers[result].type.byteCount().bytes
+        lives.append(
+          MemoryPlan.Life(buffer: result.index, bytes: bytes, nodes: number...max(number, last[result.index])))
+      }
+    }
+    return (roots, lives)
   }
 
   /// The result of a kernel whose operands are all constant. Nil for others, and where it fails: that is the
@@ -150,6 +182,9 @@ public final class KernelExecutor: Sendable {
 
   // MARK: running
 
+  /// Blocks that are kept for the next runs: one for each run at a time, within reason.
+  private static let sparedBlocks = 4
+
   /// The outputs, in their order.
   /// - Parameter inputs: in the order of `graph.inputs`, each of its buffer's type.
   /// - Throws: `invalidOperand` for inputs of other types; `indexOutOfRange`, `accumulatorOverflow`.
@@ -173,9 +208,9 @@ public final class KernelExecutor: Sendable {
     for (index, constant) in constants.enumerated() {
       if let constant { memory[index] = .tensor(constant) }
     }
-    var isKept = [Bool](repeating: false, count: graph.buffers.count)
-    for id in graph.outputs + wanted { isKept[id.index] = true }
-    let pool = MemoryPool()
+    let escaping = Set(wanted.map { roots[$0.index] })
+    let block = blocks.withLock { $0.popLast() } ?? AlignedMemory(plan.size)
+    defer { blocks.withLock { if $0.count < Self.sparedBlocks { $0.append(block) } } }
     for (number, id) in graph.nodes.ids.enumerated() {
       clock?.start()
       defer { clock?.stop() }
@@ -194,21 +229,22 @@ public final class KernelExecutor: Sendable {
       case .constant: continue
       case .alias: memory[node.result.index] = owners[0]
       case .run(let plan), .relayout(let plan):
-        let result = pool.take(try graph.buffers[node.result].type.byteCount().bytes)
+        let index = node.result.index
+        let result: BufferMemory
+        if let offset = self.plan.offsets[index], !escaping.contains(index) {
+          result = .planned(block.base + offset)
+        } else {
+          result = .owned(AlignedMemory(try graph.buffers[node.result].type.byteCount().bytes))
+        }
         do {
-          try plan.run(arguments, result.base, context)
+          try plan.run(arguments, UnsafeMutableRawPointer(mutating: result.base), context)
         } catch {
           throw error.located(
             at: .node(index: node.sources.first ?? number, op: plan.choice.name, name: node.name))
         }
-        memory[node.result.index] = .result(result)
+        memory[index] = result
       }
       withExtendedLifetime(owners) {}
-      owners.removeAll()
-      for operand in node.operands + [node.result]
-      where lastUse[operand.index] <= number && !isKept[operand.index] {
-        if case .result(var result)? = memory[operand.index].take() { pool.give(&result) }
-      }
     }
     var outputs: [Tensor] = []
     for id in graph.outputs { outputs.append(try tensor(id, memory[id.index])) }
@@ -223,7 +259,7 @@ public final class KernelExecutor: Sendable {
     case .tensor(let aligned)? where layouts[id.index].isRowMajor(type.shape):
       // An input or constant, perhaps under another shape.
       return try aligned.tensor.reshaped(type.shape)
-    case .result(let result)? where layouts[id.index].isRowMajor(type.shape):
+    case .owned(let result)? where layouts[id.index].isRowMajor(type.shape):
       return try result.tensor(type)
     case let other?:
       let plan = try Self.relayout(type, layouts[id.index])
@@ -245,12 +281,15 @@ extension AlignedMemory {
 /// What holds a buffer's elements during a run.
 private enum BufferMemory {
   case tensor(AlignedTensor)
-  case result(AlignedMemory)
+  case owned(AlignedMemory)
+  /// Within the run's block.
+  case planned(UnsafeMutableRawPointer)
 
   var base: UnsafeRawPointer {
     switch self {
     case .tensor(let tensor): tensor.base
-    case .result(let memory): UnsafeRawPointer(memory.base)
+    case .owned(let memory): UnsafeRawPointer(memory.base)
+    case .planned(let base): UnsafeRawPointer(base)
     }
   }
 }
@@ -273,22 +312,5 @@ struct AlignedTensor: Sendable {
       self.copy = copy
       base = UnsafeRawPointer(copy.base)
     }
-  }
-}
-
-/// Memory of buffers that are no longer read, for the next ones.
-private final class MemoryPool {
-  private var free: [AlignedMemory] = []
-
-  /// The smallest piece that is large enough, but not four times as large.
-  func take(_ count: Int) -> AlignedMemory {
-    let fitting = free.indices.filter { free[$0].count >= count && free[$0].count / 4 <= count }
-    guard let best = fitting.min(by: { free[$0].count < free[$1].count }) else { return AlignedMemory(count) }
-    return free.remove(at: best)
-  }
-
-  /// Keeps the memory unless something else still refers to it.
-  func give(_ memory: inout AlignedMemory) {
-    if isKnownUniquelyReferenced(&memory) { free.append(memory) }
   }
 }

@@ -117,6 +117,24 @@ func nearestResize(seed: Seed) throws {
 }
 
 @Test(arguments: Seed.all)
+func linearResize(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  for mode in ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"] {
+    for element in floats {
+      let attributes = [
+        Attribute("coordinate_transformation_mode", .string(mode)), Attribute("mode", .string("linear")),
+      ]
+      let x = try random.floats([1, 2, random.int(1...5), random.int(1...5)], element)
+      let scales = try Tensor(TensorType(.f32, [4]), [Float(1), 1, random.pick([2, 3, 0.7, 1.7]), 2])
+      let isEmpty = x.shape[2] == 1 && scales.floatElements()[2] < 1
+      try check("Resize", attributes, [x, nil, scales], constants: [2], isLowered: !isEmpty)
+      let sizes = try vector([1, 2, random.int(1...9), x.shape[3] + 1])
+      try check("Resize", attributes, [x, nil, nil, sizes], constants: [3])
+    }
+  }
+}
+
+@Test(arguments: Seed.all)
 func reductions(seed: Seed) throws {
   var random = RandomTensors(seed)
   for _ in 0..<8 {

@@ -134,6 +134,15 @@ public struct Resize: Operator {
     }
   }
 
+  /// The two elements of x that a position blends, and the weight of the second.
+  private func blend(
+    _ position: Int, _ extent: Int, _ target: (extent: Int, scale: Double)
+  ) -> (low: Int, high: Int, weight: Float) {
+    let place = min(max(source(position, extent, target), 0), Double(extent - 1))
+    let low = Int(place.rounded(.down))
+    return (low, min(low + 1, extent - 1), Float(place - Double(low)))
+  }
+
   private func nearest(_ source: Double, _ extent: Int) -> Int {
     let rounded: Double
     switch nearest {
@@ -178,10 +187,7 @@ public struct Resize: Operator {
       var blended: [Float] = []
       for row in 0..<outer {
         for position in 0..<shape[axis] {
-          let place = min(max(source(position, extent, target[axis]), 0), Double(extent - 1))
-          let low = Int(place.rounded(.down))
-          let high = min(low + 1, extent - 1)
-          let weight = Float(place - Double(low))
+          let (low, high, weight) = blend(position, extent, target[axis])
           for column in 0..<inner {
             let (a, b) = (
               values[(row * extent + low) * inner + column], values[(row * extent + high) * inner + column]
@@ -199,7 +205,6 @@ public struct Resize: Operator {
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
     let x = try context.operand(0)
-    guard mode == .nearest else { return nil }
     var (scales, sizes): ([Float]?, [Int]?)
     if context.has(2) {
       guard let constant = try context.operand(2).constant else { return nil }
@@ -211,6 +216,7 @@ public struct Resize: Operator {
     }
     let target = try target(x.type.shape, scales: scales, sizes: sizes)
     let shape = target.map(\.extent)
+    guard mode == .nearest else { return try lowerLinear(x, target, &context) }
     let choices = choices(x.type.shape, target)
     var kernel = Kernel(.move, x.type.element)
     var maps: [AffineMap] = []
@@ -235,6 +241,42 @@ public struct Resize: Operator {
     if context.type(of: buffer).shape != current { buffer = context.view(buffer, current) }
     // Rows in no regular pattern are gathered, one dimension after the other.
     for (dimension, rows) in left { buffer = try context.gather(buffer, dimension, rows) }
+    return [buffer]
+  }
+
+  /// One dimension after the other: the two rows of every position, and their blend.
+  private func lowerLinear(
+    _ x: LoweringContext.Argument, _ target: [(extent: Int, scale: Double)], _ context: inout LoweringContext
+  ) throws(Diagnostic) -> [BufferID]? {
+    let changed = target.indices.filter {
+      target[$0].extent != x.type.shape[$0] || target[$0].scale != 1
+    }
+    guard !changed.isEmpty, !x.type.shape.contains(0), target.allSatisfy({ $0.extent > 0 }) else { return nil }
+    var buffer = x.buffer
+    var shape = x.type.shape
+    for axis in changed {
+      let blends = (0..<target[axis].extent).map { blend($0, x.type.shape[axis], target[axis]) }
+      let rows = [
+        try context.gather(buffer, axis, blends.map(\.low)), try context.gather(buffer, axis, blends.map(\.high)),
+      ]
+      let weights = [blends.map { 1 - $0.weight }, blends.map(\.weight)]
+      shape[axis] = target[axis].extent
+      var kernel = Kernel(.map, axis == changed.last ? x.type.element : .f32)
+      let axes = kernel.axes(of: shape)
+      let vector = TensorType(.f32, [shape[axis]])
+      kernel.operands =
+        rows.map { Operand(context.type(of: $0), axes.map { .axis($0) }) }
+        + weights.map { _ in Operand(vector, [.axis(axes[axis])]) }
+      kernel.post = Program { program in
+        let parts = [(0, 2), (1, 3)].map { row, weight in
+          program.append(.multiply, program.append(.operand(row)), program.append(.operand(weight)))
+        }
+        return program.append(.add, parts[0], parts[1])
+      }
+      var buffers = rows
+      for weight in weights { buffers.append(context.constant(try Tensor(vector, weight))) }
+      buffer = context.kernel(kernel, buffers)
+    }
     return [buffer]
   }
 }
