@@ -29,16 +29,25 @@ int64_t furc_packed_depthwise_i8(int64_t channels, int64_t taps) {
   return product(rounded(channels, 64), rounded(taps, 4));
 }
 
+/* What is packed may lie anywhere in a file. */
+typedef float unaligned_float __attribute__((aligned(1)));
+typedef double unaligned_double __attribute__((aligned(1)));
+
 #define PACK(NAME, ELEMENT, PANEL, VECTOR)                                                              \
   void NAME(const furc_pack_source *source, ELEMENT *packed) {                                          \
     for (int64_t first = 0; first < source->columns; first += PANEL) {                                  \
       int64_t width = furc_panel_width(source->columns - first, PANEL, VECTOR);                         \
       int64_t columns = furc_smaller(source->columns - first, PANEL);                                   \
       for (int64_t tap = 0; tap < source->taps; tap++) {                                                \
-        const ELEMENT *from =                                                                           \
-            (const ELEMENT *)source->b + first * source->column_step + source->tap_offset[tap];         \
+        const unaligned_##ELEMENT *from =                                                               \
+            (const unaligned_##ELEMENT *)source->b + first * source->column_step + source->tap_offset[tap]; \
+        const int64_t across = source->column_step, along = source->step;                               \
         for (int64_t k = 0; k < source->run; k++, packed += width) {                                    \
-          for (int64_t n = 0; n < columns; n++) packed[n] = from[n * source->column_step + k * source->step]; \
+          if (across == 1) {                                                                            \
+            for (int64_t n = 0; n < columns; n++) packed[n] = from[n + k * along];                      \
+          } else {                                                                                      \
+            for (int64_t n = 0; n < columns; n++) packed[n] = from[n * across + k * along];             \
+          }                                                                                             \
           for (int64_t n = columns; n < width; n++) packed[n] = 0;                                      \
         }                                                                                               \
       }                                                                                                 \

@@ -93,6 +93,8 @@ struct PreparedOperand: Sendable {
   private let count: Int
   private let widens: Bool
 
+  var isInPlace: Bool { copy == nil }
+
   /// Read in place.
   init(inPlace operand: Operand, _ layout: Layout) {
     self.operand = operand

@@ -57,6 +57,14 @@ struct ContractPacking: Sendable {
     return bytes
   }
 
+  /// A constant, which need not be aligned.
+  func pack(_ tensor: Tensor, _ context: RunContext) throws(Diagnostic) -> PackedOperand {
+    if let base = tensor.bytes.baseAddress, prepared.isInPlace, !isDepthwise, kind != .f64 {
+      return try withExtendedLifetime(tensor) { () throws(Diagnostic) in try pack(base, context) }
+    }
+    return try pack(AlignedTensor(tensor).base, context)
+  }
+
   func pack(_ argument: UnsafeRawPointer, _ context: RunContext) throws(Diagnostic) -> PackedOperand {
     let (base, owner) = try prepared.memory(argument, context)
     let sliceBytes = (try packedCount() + 63) / 64 * 64

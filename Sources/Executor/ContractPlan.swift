@@ -104,6 +104,8 @@ struct ContractPlan: KernelPlan {
     self.isDirect = isDirect
   }
 
+  func reads(_ operand: Int) -> Bool { operand != shape.packed || packed == nil }
+
   // MARK: running
 
   private struct Item {
@@ -600,12 +602,12 @@ private struct ContractBuilder {
       extraWeights: extra)
     var constant: PackedOperand?
     if let tensor = constants[shape.packed] {
-      let aligned = AlignedTensor(tensor)
-      constant = try packing.pack(aligned.base, context)
+      constant = try packing.pack(tensor, context)
+      tensor.releasePages()
     }
 
     var plan = ContractPlan(
-      choice: choice(rows, slices.count, tapCount, run, streamed), layout: layout, kind: kind, shape: shape,
+      choice: choice(rows, slices.count, tapCount, run, left: isDirect ? 0 : epilogue.rest.steps.count), layout: layout, kind: kind, shape: shape,
       streamed: streamed, packing: packing, packed: constant, zeros: zeros ?? (0, 0),
       flip: bytes.map { $0.streamed.isSigned ? 0x80 : 0 } ?? 0, rows: rows, slices: slices,
       rowLoops: rowLoops, columnLoop: columnLoop, streamedForm: streamedForm, splitCount: splitCount,
@@ -648,7 +650,7 @@ private struct ContractBuilder {
   }
 
   private func choice(
-    _ rows: ContractRows, _ slices: Int, _ taps: Int, _ run: Int, _ streamed: PreparedOperand
+    _ rows: ContractRows, _ slices: Int, _ taps: Int, _ run: Int, left: Int
   ) -> KernelChoice {
     let count = rows.offsets.count
     let size =
@@ -659,6 +661,7 @@ private struct ContractBuilder {
     let packed = constants[shape.packed] != nil ? "constant" : "packed per run"
     return KernelChoice(
       "\(shape.isDepthwise ? "depthwise" : "contract") \(kind.name)",
-      "\(size), operand \(shape.packed) \(packed)")
+      "\(size), operand \(shape.packed) \(packed), "
+        + (left == 0 ? "finished in registers" : "then a program of \(left) steps"))
   }
 }

@@ -37,7 +37,7 @@ public final class KernelExecutor: Sendable {
   private let steps: [Step]
   /// Of every buffer.
   private let layouts: [Layout]
-  /// Constants, aligned, by buffer.
+  /// The constants that runs read, aligned, by buffer.
   private let constants: [AlignedTensor?]
   /// Of every buffer the one whose memory it is: itself, or what it views.
   private let roots: [Int]
@@ -54,10 +54,10 @@ public final class KernelExecutor: Sendable {
     let context = RunContext(threads: options.threads, level: Int32(options.level))
     self.context = context
     var layouts: [Layout] = []
-    var constants: [AlignedTensor?] = []
+    var constants: [Tensor?] = []
     for id in graph.buffers.ids {
       layouts.append(.rowMajor(graph.buffers[id].type.shape))
-      constants.append(graph.buffers[id].constant.map(AlignedTensor.init))
+      constants.append(graph.buffers[id].constant)
     }
     var steps: [Step] = []
     var choices: [KernelChoice] = []
@@ -66,11 +66,11 @@ public final class KernelExecutor: Sendable {
       let operandLayouts = node.operands.map { layouts[$0.index] }
       switch node.body {
       case .kernel(let kernel):
-        let tensors = node.operands.map { constants[$0.index]?.tensor }
+        let tensors = node.operands.map { constants[$0.index] }
         let plan = try Self.plan(kernel, operandLayouts, tensors, context)
         choices.append(plan.choice)
         if let constant = try Self.constant(plan, kernel, tensors, context) {
-          constants[node.result.index] = AlignedTensor(constant)
+          constants[node.result.index] = constant
           steps.append(.constant)
         } else {
           layouts[node.result.index] = plan.layout
@@ -80,7 +80,7 @@ public final class KernelExecutor: Sendable {
         let from = graph.buffers[node.operands[0]].type
         let to = graph.buffers[node.result].type
         if let constant = constants[node.operands[0].index] {
-          constants[node.result.index] = AlignedTensor(try constant.tensor.reshaped(to.shape))
+          constants[node.result.index] = try constant.reshaped(to.shape)
           steps.append(.constant)
           choices.append(KernelChoice("view", "of a constant"))
           continue
@@ -96,12 +96,30 @@ public final class KernelExecutor: Sendable {
       }
     }
     self.layouts = layouts
-    self.constants = constants
+    self.constants = Self.aligned(constants, graph, steps)
     self.steps = steps
     self.choices = choices
     let (roots, lives) = try Self.lives(graph, steps)
     self.roots = roots
     plan = MemoryPlan(lives, count: graph.buffers.count)
+  }
+
+  /// Of the constants those that runs read.
+  private static func aligned(
+    _ constants: [Tensor?], _ graph: KernelGraph, _ steps: [Step]
+  ) -> [AlignedTensor?] {
+    var isRead = [Bool](repeating: false, count: constants.count)
+    for output in graph.outputs { isRead[output.index] = true }
+    for (number, id) in graph.nodes.ids.enumerated() {
+      for (index, operand) in graph.nodes[id].operands.enumerated() {
+        switch steps[number] {
+        case .run(let plan): isRead[operand.index] = isRead[operand.index] || plan.reads(index)
+        case .alias, .relayout: isRead[operand.index] = true
+        case .constant: break
+        }
+      }
+    }
+    return zip(constants, isRead).map { constant, isRead in isRead ? constant.map(AlignedTensor.init) : nil }
   }
 
   /// The roots of all buffers, and the lives of the results that no output needs.
@@ -218,7 +236,12 @@ public final class KernelExecutor: Sendable {
       let node = graph.nodes[id]
       var arguments: [UnsafeRawPointer] = []
       var owners: [BufferMemory] = []
-      for operand in node.operands {
+      for (index, operand) in node.operands.enumerated() {
+        if case .run(let plan) = steps[number], !plan.reads(index) {
+          // No run looks there.
+          arguments.append(UnsafeRawPointer(block.base))
+          continue
+        }
         guard let its = memory[operand.index] else {
           throw Diagnostic(.invalidKernel, "K11: \(id) reads \(operand), which is not defined before it")
         }

@@ -30,11 +30,17 @@ protocol KernelPlan: Sendable {
   var choice: KernelChoice { get }
   /// Of the result.
   var layout: Layout { get }
+  /// Whether runs read the operand; what the plan took from a constant, they need not.
+  func reads(_ operand: Int) -> Bool
   /// - Parameter arguments: one per operand, aligned for their element types.
   /// - Parameter result: memory for the whole result; all of it is written.
   func run(
     _ arguments: [UnsafeRawPointer], _ result: UnsafeMutableRawPointer, _ context: RunContext
   ) throws(Diagnostic)
+}
+
+extension KernelPlan {
+  func reads(_ operand: Int) -> Bool { true }
 }
 
 /// Results without elements, or copies of nothing.

@@ -35,6 +35,16 @@ public final class MappedFile: @unchecked Sendable {
 
   deinit { munmap(UnsafeMutableRawPointer(mutating: base), max(count, 1)) }
 
+  /// Gives the memory of these bytes back to the system, which reads them from the file again where they are
+  /// used again.
+  public func release(_ range: Range<Int>) {
+    let page = max(Int(sysconf(Int32(_SC_PAGESIZE))), 1)
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    guard first >= 0, end <= count, first < end else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base + first), end - first, MADV_DONTNEED)
+  }
+
   /// Valid as long as the file object is alive, which a use of the bytes alone does not keep it.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 

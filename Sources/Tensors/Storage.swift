@@ -6,12 +6,14 @@ public final class Storage: @unchecked Sendable {
   @usableFromInline let base: UnsafeRawPointer
   public let count: Int
   private let release: () -> Void
+  private let file: MappedFile?
 
   /// - Parameter release: called once, when nothing refers to the bytes any more.
   public init(_ base: UnsafeRawPointer, count: Int, release: @escaping () -> Void) {
     self.base = base
     self.count = count
     self.release = release
+    file = nil
   }
 
   /// `count` bytes, zero before `fill` writes them, aligned to 64.
@@ -30,9 +32,15 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// The bytes of a mapped file, which stays mapped as long as the storage lives.
-  public convenience init(_ file: MappedFile) {
-    self.init(file.base, count: file.count) { withExtendedLifetime(file) {} }
+  public init(_ file: MappedFile) {
+    base = file.base
+    count = file.count
+    release = {}
+    self.file = file
   }
+
+  /// Gives the memory of these bytes back to the system if they are those of a file, which has them still.
+  func releasePages(_ range: Range<Int>) { file?.release(range) }
 
   /// Maps a file for reading. - Throws: `inputMissing`.
   public convenience init(mapping path: String) throws(Diagnostic) { self.init(try MappedFile(path)) }

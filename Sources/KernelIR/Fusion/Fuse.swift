@@ -6,6 +6,8 @@ extension KernelGraph {
   /// that operand and the map reads it at its own point. Producers are maps, reductions and contractions;
   /// of several, all maps, then the latest contraction, or else the latest reduction. Views stay between.
   ///
+  /// Constants of one element become immediates first.
+  ///
   /// Composition removes no rounding: where a value went through memory as a narrower type, the fused
   /// program converts it to that type. So both graphs compute equal bytes. The fused node defines the map's
   /// result; it has the sources of both, ascending, and the name of the contraction or reduction, or else of
@@ -13,7 +15,7 @@ extension KernelGraph {
   /// - Parameter accepts: whether a target can run the composed kernel.
   /// - Precondition: the graph is verified. The result is in canonical numbering.
   public func fused(where accepts: (Kernel) -> Bool = { _ in true }) -> KernelGraph {
-    var fuser = Fuser(self)
+    var fuser = Fuser(inliningScalars())
     for id in nodes.ids { fuser.absorbProducers(of: id, accepts) }
     return fuser.graph.withoutNodes { fuser.isAbsorbed[$0] }.canonical
   }
