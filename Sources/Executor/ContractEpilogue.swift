@@ -44,7 +44,8 @@ struct ContractEpilogue: Sendable {
         else { break links }
         if bias == nil, isVector(form) {
           bias = Added(operand: operand, form: table.add(form))
-        } else if let result, kernel.hasSteps(form, along: kernel.axes(.parallel), { result.steps[$0.index] }) {
+        } else if let result, kernel.hasSteps(form, along: kernel.axes(.parallel), { result.steps[$0.index] })
+        {
           residual = Added(operand: operand, form: table.add(form))
         } else {
           break links
@@ -117,7 +118,9 @@ private struct Chain {
       left == right ? nil : left == value ? right : left
     }
     func bound(_ left: Register, _ right: Register) -> Float? {
-      guard let register = other(left, right), case .float(let bits) = program.steps[register] else { return nil }
+      guard let register = other(left, right), case .float(let bits) = program.steps[register] else {
+        return nil
+      }
       let bound = Float(bitPattern: bits)
       return bound.isNaN ? nil : bound
     }

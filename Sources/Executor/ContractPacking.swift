@@ -60,9 +60,12 @@ struct ContractPacking: Sendable {
   /// A constant, which need not be aligned.
   func pack(_ tensor: Tensor, _ context: RunContext) throws(Diagnostic) -> PackedOperand {
     if let base = tensor.bytes.baseAddress, prepared.isInPlace, !isDepthwise, kind != .f64 {
-      return try withExtendedLifetime(tensor) { () throws(Diagnostic) in try pack(base, context) }
+      defer { withExtendedLifetime(tensor) {} }
+      return try pack(base, context)
     }
-    return try pack(AlignedTensor(tensor).base, context)
+    let aligned = AlignedTensor(tensor)
+    defer { withExtendedLifetime(aligned) {} }
+    return try pack(aligned.base, context)
   }
 
   func pack(_ argument: UnsafeRawPointer, _ context: RunContext) throws(Diagnostic) -> PackedOperand {

@@ -18,14 +18,14 @@ struct DirectReduction: Sendable {
 
   /// Nil for other rules and types, and where bounds change within a run of results.
   /// - Parameter results: the loops over results. - Parameter reduction: over the elements of one.
-  init?(_ rule: Kernel.Reduction, _ reader: Reader, results: Loops, _ reduction: Loops) {
-    guard reader.element == .f32, reader.pre == nil, reader.fill == nil || reader.checks.isEmpty else {
-      return nil
-    }
-    switch rule {
-    case .sum: operation = Int32(FURC_REDUCE_SUM)
-    case .maximum: operation = Int32(FURC_REDUCE_MAXIMUM)
-    case .minimum: operation = Int32(FURC_REDUCE_MINIMUM)
+  /// - Parameter pre: the program of the operand.
+  init?(_ rule: Kernel.Reduction, _ pre: Program, _ reader: Reader, results: Loops, _ reduction: Loops) {
+    guard reader.element == .f32, reader.fill == nil || reader.checks.isEmpty else { return nil }
+    switch (rule, pre) {
+    case (.sum, .identity): operation = Int32(FURC_REDUCE_SUM)
+    case (.sum, .square): operation = Int32(FURC_REDUCE_SQUARES)
+    case (.maximum, .identity): operation = Int32(FURC_REDUCE_MAXIMUM)
+    case (.minimum, .identity): operation = Int32(FURC_REDUCE_MINIMUM)
     default: return nil
     }
     self.reader = reader
@@ -96,5 +96,13 @@ struct DirectReduction: Sendable {
       if isInside { inside.append(offset) }
     }
     return inside
+  }
+}
+
+extension Program {
+  /// input · input.
+  fileprivate static let square = Program { program in
+    let value = program.append(.input)
+    return program.append(.multiply, value, value)
   }
 }

@@ -39,8 +39,6 @@ public final class KernelExecutor: Sendable {
   private let layouts: [Layout]
   /// The constants that runs read, aligned, by buffer.
   private let constants: [AlignedTensor?]
-  /// Of every buffer the one whose memory it is: itself, or what it views.
-  private let roots: [Int]
   private let plan: MemoryPlan
   /// Blocks of memory that no run uses.
   private let blocks = Mutex<[AlignedMemory]>([])
@@ -99,9 +97,7 @@ public final class KernelExecutor: Sendable {
     self.constants = Self.aligned(constants, graph, steps)
     self.steps = steps
     self.choices = choices
-    let (roots, lives) = try Self.lives(graph, steps)
-    self.roots = roots
-    plan = MemoryPlan(lives, count: graph.buffers.count)
+    plan = MemoryPlan(try Self.lives(graph, steps), count: graph.buffers.count)
   }
 
   /// Of the constants those that runs read.
@@ -122,10 +118,10 @@ public final class KernelExecutor: Sendable {
     return zip(constants, isRead).map { constant, isRead in isRead ? constant.map(AlignedTensor.init) : nil }
   }
 
-  /// The roots of all buffers, and the lives of the results that no output needs.
+  /// The lives of the results that no output needs, of buffers that others view together with theirs.
   private static func lives(
     _ graph: KernelGraph, _ steps: [Step]
-  ) throws(Diagnostic) -> (roots: [Int], [MemoryPlan.Life]) {
+  ) throws(Diagnostic) -> [MemoryPlan.Life] {
     var roots = Array(graph.buffers.ids.map(\.index))
     var last = [Int](repeating: -1, count: graph.buffers.count)
     for (number, id) in graph.nodes.ids.enumerated() {
@@ -143,10 +139,11 @@ public final class KernelExecutor: Sendable {
         guard !escaping.contains(result.index) else { continue }
         let bytes = try graph.buffers[result].type.byteCount().bytes
         lives.append(
-          MemoryPlan.Life(buffer: result.index, bytes: bytes, nodes: number...max(number, last[result.index])))
+          MemoryPlan.Life(buffer: result.index, bytes: bytes, nodes: number...max(number, last[result.index]))
+        )
       }
     }
-    return (roots, lives)
+    return lives
   }
 
   /// The result of a kernel whose operands are all constant. Nil for others, and where it fails: that is the
@@ -159,6 +156,7 @@ public final class KernelExecutor: Sendable {
     let type = kernel.result
     let memory = AlignedMemory(try type.byteCount().bytes)
     let aligned = constants.map(AlignedTensor.init)
+    defer { withExtendedLifetime(aligned) {} }
     do {
       try plan.run(aligned.map(\.base), memory.base, context)
       guard !plan.layout.isRowMajor(type.shape) else { return try memory.tensor(type) }
@@ -205,16 +203,9 @@ public final class KernelExecutor: Sendable {
 
   /// The outputs, in their order.
   /// - Parameter inputs: in the order of `graph.inputs`, each of its buffer's type.
-  /// - Throws: `invalidOperand` for inputs of other types; `indexOutOfRange`, `accumulatorOverflow`.
-  public func run(_ inputs: [Tensor]) throws(Diagnostic) -> [Tensor] {
-    try run(inputs, keeping: []).outputs
-  }
-
-  /// The outputs, and the contents of further buffers.
   /// - Parameter clock: takes the time of every node, in their order.
-  public func run(
-    _ inputs: [Tensor], keeping wanted: [BufferID], timing clock: StepClock? = nil
-  ) throws(Diagnostic) -> (outputs: [Tensor], kept: [Tensor]) {
+  /// - Throws: `invalidOperand` for inputs of other types; `indexOutOfRange`, `accumulatorOverflow`.
+  public func run(_ inputs: [Tensor], timing clock: StepClock? = nil) throws(Diagnostic) -> [Tensor] {
     let ids = graph.inputs
     guard inputs.map(\.type) == ids.map({ graph.buffers[$0].type }) else {
       let allowed = ids.map { "'\(graph.buffers[$0].name)' \(graph.buffers[$0].type)" }
@@ -226,7 +217,6 @@ public final class KernelExecutor: Sendable {
     for (index, constant) in constants.enumerated() {
       if let constant { memory[index] = .tensor(constant) }
     }
-    let escaping = Set(wanted.map { roots[$0.index] })
     let block = blocks.withLock { $0.popLast() } ?? AlignedMemory(plan.size)
     defer { blocks.withLock { if $0.count < Self.sparedBlocks { $0.append(block) } } }
     for (number, id) in graph.nodes.ids.enumerated() {
@@ -254,7 +244,7 @@ public final class KernelExecutor: Sendable {
       case .run(let plan), .relayout(let plan):
         let index = node.result.index
         let result: BufferMemory
-        if let offset = self.plan.offsets[index], !escaping.contains(index) {
+        if let offset = self.plan.offsets[index] {
           result = .planned(block.base + offset)
         } else {
           result = .owned(AlignedMemory(try graph.buffers[node.result].type.byteCount().bytes))
@@ -271,9 +261,7 @@ public final class KernelExecutor: Sendable {
     }
     var outputs: [Tensor] = []
     for id in graph.outputs { outputs.append(try tensor(id, memory[id.index])) }
-    var kept: [Tensor] = []
-    for id in wanted { kept.append(try tensor(id, memory[id.index])) }
-    return (outputs, kept)
+    return outputs
   }
 
   private func tensor(_ id: BufferID, _ memory: BufferMemory?) throws(Diagnostic) -> Tensor {

@@ -24,7 +24,7 @@ struct ReducePlan: KernelPlan {
     loops = Loops(kernel.ordered(by: layout), of: kernel, forms.forms)
     reduction = Loops(
       kernel.reductionAxes, of: kernel, forms.forms, starts: forms.forms.map { _ in 0 })
-    direct = DirectReduction(rule, reader, results: loops, reduction)
+    direct = DirectReduction(rule, kernel.operands[0].pre, reader, results: loops, reduction)
     choice = KernelChoice(
       direct == nil ? "reduce" : "reduce f32",
       "\(rule.rawValue) of \(reduction.count) for runs of \(loops.inner)")
@@ -49,7 +49,8 @@ struct ReducePlan: KernelPlan {
         if let direct {
           let words = direct.run(memory.arguments[0], block, loops, level: context.level, readerScratch)
           try post.run(
-            memory, loops, starts: loops.starts, done..<done + block.count, input: words, level: context.level,
+            memory, loops, starts: loops.starts, done..<done + block.count, input: words,
+            level: context.level,
             scratch)
           done += block.count
           continue

@@ -35,9 +35,7 @@ struct Stage: Sendable {
           }
           arguments.append(tensor)
         }
-        for (id, tensor) in zip(outputs, try executor.run(arguments, keeping: [], timing: clock).outputs) {
-          values[id] = tensor
-        }
+        for (id, tensor) in zip(outputs, try executor.run(arguments, timing: clock)) { values[id] = tensor }
       case .evaluate(let node):
         clock?.start()
         defer { clock?.stop() }

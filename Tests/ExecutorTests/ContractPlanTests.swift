@@ -174,13 +174,13 @@ struct ContractPlanTests {
     let dense = Conv(channels: 16, results: 20, pad: 1)
     #expect(
       try choice(dense, .i8, .i32)
-        == "contract i8: 30 rows, 20 columns, 9 taps of 16, operand 1 constant")
+        == "contract i8: 30 rows, 20 columns, 9 taps of 16, operand 1 constant, finished in registers")
     #expect(
       try choice(dense, .f32, .f32)
-        == "contract f32: 30 rows, 20 columns, 9 taps of 16, operand 1 constant")
+        == "contract f32: 30 rows, 20 columns, 9 taps of 16, operand 1 constant, finished in registers")
     #expect(
       try choice(Conv(groups: 32, channels: 1, results: 1), .f32, .f32)
-        == "depthwise f32: 30 rows of 32 channels, 9 taps, operand 1 constant")
+        == "depthwise f32: 30 rows of 32 channels, 9 taps, operand 1 constant, finished in registers")
     #expect(try choice(dense, .f8e5m2, .f32) == "contract by elements: E5M2 sums exceed f64")
     #expect(
       try choice(dense, .i16, .i32)

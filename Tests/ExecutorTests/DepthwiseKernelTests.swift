@@ -5,7 +5,7 @@ import Testing
 
 struct DepthwiseKernelTests {
   /// Reuses the shapes of contractions: channels are columns, and A has a channel vector per tap and row.
-  private func withJob<A, W, C>(
+  static func withJob<A, W, C>(
     _ test: ContractCase, _ a: [A], _ w: [W], into c: inout [C], _ body: (inout furc_depthwise_job) -> Void
   ) {
     test.withJob(a, packed: w, into: &c) { contract in
@@ -43,7 +43,7 @@ struct DepthwiseKernelTests {
       }
       for level in levels {
         var c = [Float](repeating: 7, count: test.cCount)
-        withJob(test, a, w, into: &c) { furc_depthwise_f32(&$0, level) }
+        Self.withJob(test, a, w, into: &c) { furc_depthwise_f32(&$0, level) }
         #expect(c.map(\.bitPattern) == expected.map(\.bitPattern), "level \(level)")
       }
     }
@@ -89,7 +89,7 @@ struct DepthwiseKernelTests {
       }
       for level in levels {
         var c = [Int32](repeating: 7, count: test.cCount)
-        withJob(test, a, packed, into: &c) { job in
+        Self.withJob(test, a, packed, into: &c) { job in
           job.flip = 0x80
           initial.withUnsafeBufferPointer { initial in
             zero.withUnsafeBufferPointer { zero in

@@ -71,6 +71,22 @@ struct KernelExecutorTests {
     }
   }
 
+  /// Runs one after the other and at the same time, which take each other's blocks of memory.
+  @Test(arguments: Seed.all)
+  func `runs do not touch each other's memory`(seed: Seed) throws {
+    var random = seed.random
+    for _ in 0..<100 {
+      let (graph, inputs) = try RandomKernelGraph.make(using: &random)
+      let arguments = graph.inputs.compactMap { inputs[graph.buffers[$0].name] }
+      let executor = try KernelExecutor(graph, KernelExecutor.Options(threads: 2))
+      guard let expected = try? executor.run(arguments) else { continue }
+      let named = try graph.evaluate(named: inputs)
+      let found = Parallel.map(4, threads: 4) { _ in try? executor.run(arguments) }
+      #expect(found.allSatisfy { $0 == expected }, "\(graph)")
+      #expect(named == expected)
+    }
+  }
+
   static func compare(_ test: KernelCase, _ name: String) throws {
     var expected: [Tensor] = []
     var failure: Diagnostic.Kind?

@@ -28,6 +28,18 @@ import Testing
     #expect(outcome.object["sha256"] as? String == bytes.map { Digest.sha256($0).hex })
   }
 
+  @Test func benchGivesItsKeys() {
+    let outcome = furc(["bench", Files.digits, "--repeat", "1", "--json"])
+    #expect(outcome.status == 0, "\(outcome.messages)")
+    for key in ["seconds", "first_seconds", "import_seconds", "threads", "peaks", "kinds", "nodes"] {
+      #expect(outcome.object[key] != nil, "\(key)")
+    }
+    let nodes = outcome.object["nodes"] as? [[String: Any]] ?? []
+    #expect(nodes.contains { $0["kernel"] as? String == "contract f32" && $0["macs"] as? Int ?? 0 > 0 })
+    let text = furc(["bench", Files.digits, "--repeat", "1", "--top", "1"])
+    #expect(text.data.contains("GMAC/s"))
+  }
+
   @Test func equalInputGivesEqualBytesAtAnyThreadCount() throws {
     let first = try FileIO.readBytes(Files.binary)
     for threads in ["1", "2"] {

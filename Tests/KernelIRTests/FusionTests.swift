@@ -134,3 +134,23 @@ private func pointwise(
 private func relu(_ program: inout Program, _ value: Register) -> Register {
   program.append(.maximum, value, program.append(constant: Float(0)))
 }
+
+/// Constants of one element are immediates of the programs that read them, and lose no bit on the way.
+@Test(arguments: [ElementType.f32, .f16, .bf16, .f8e4m3])
+func scalarsBecomeImmediates(element: ElementType) throws {
+  var graph = KernelGraph(name: "scalars")
+  let type = TensorType(.f32, [1, 5])
+  let x = graph.input("x", type)
+  let scalar = try Tensor(TensorType(.f32, [1, 1]), [Float(0.3)]).converted(to: element)
+  let factor = graph.constant(scalar)
+  var kernel = Kernel(.map, .f32)
+  let axes = [kernel.axis("a", 1), kernel.axis("b", 5)]
+  kernel.operands = [Operand(type, axes.map { .axis($0) }), Operand(scalar.type, [0, 0])]
+  kernel.post = Program { $0.append(.multiply, $0.append(.operand(0)), $0.append(.operand(1))) }
+  graph.outputs = [graph.kernel(kernel, [x, factor], name: "y")]
+  let fused = graph.fused()
+  try #require(fused.verify().isEmpty)
+  #expect(fused.nodes[KernelID(rawValue: 0)].operands.count == 1)
+  let inputs = ["x": try Tensor(type, [Float(1), -2, 0.1, .nan, -0.0])]
+  #expect(try graph.evaluate(named: inputs) == fused.evaluate(named: inputs))
+}

@@ -11,7 +11,13 @@
 extern "C" {
 #endif
 
-enum { FURC_REDUCE_SUM, FURC_REDUCE_MAXIMUM, FURC_REDUCE_MINIMUM };
+enum {
+  FURC_REDUCE_SUM,
+  FURC_REDUCE_MAXIMUM,
+  FURC_REDUCE_MINIMUM,
+  /* The sum of squares, each rounded. */
+  FURC_REDUCE_SQUARES,
+};
 
 typedef struct {
   const float *x;

@@ -4,6 +4,19 @@ import Tensors
 
 /// How long a model takes on the executor, kernel by kernel, beside what the machine can do.
 public struct ExecutorBench: Sendable {
+  /// What reading the model took.
+  public struct Import: Sendable {
+    public let seconds: Double
+    /// By how much the process's resident memory grew.
+    public let residentBytes: Int
+
+    public init(seconds: Double, residentBytes: Int) {
+      self.seconds = seconds
+      self.residentBytes = residentBytes
+    }
+  }
+
+  public let importing: Import
   public let threads: Int
   /// The shortest run, and the first one, which makes the plan.
   public let seconds: Double
@@ -13,7 +26,7 @@ public struct ExecutorBench: Sendable {
 
   /// - Parameter runs: at least 1. - Throws: what the executor throws.
   public static func measure(
-    _ executor: GraphExecutor, _ inputs: [String: Tensor], runs: Int
+    _ executor: GraphExecutor, _ inputs: [String: Tensor], runs: Int, importing: Import
   ) throws(Diagnostic) -> ExecutorBench {
     func timed() throws(Diagnostic) -> Double {
       let start = ContinuousClock.now
@@ -24,7 +37,7 @@ public struct ExecutorBench: Sendable {
     var best = Double.infinity
     for _ in 0..<max(runs, 1) { best = min(best, try timed()) }
     return ExecutorBench(
-      threads: executor.options.threads, seconds: best, firstSeconds: first,
+      importing: importing, threads: executor.options.threads, seconds: best, firstSeconds: first,
       timings: try executor.timings(for: inputs, runs: max(runs, 1)), peaks: .measured(executor.options))
   }
 
@@ -72,6 +85,8 @@ public struct ExecutorBench: Sendable {
   /// As text. - Parameter top: how many nodes to list.
   public func lines(top: Int) -> [String] {
     var lines = [
+      "import         \(fixed(importing.seconds * 1e3, 3)) ms, "
+        + "\(fixed(Double(importing.residentBytes) / 1048576, 1)) MiB more resident",
       "time           \(fixed(seconds * 1e3, 3)) ms at \(threads) threads, the first run \(fixed(firstSeconds * 1e3, 3)) ms",
       "peaks          f32 \(fixed(peaks.f32 * 1e-9, 1)), f64 \(fixed(peaks.f64 * 1e-9, 1)), "
         + "i8 \(fixed(peaks.i8 * 1e-9, 1)) GMAC/s; memory \(fixed(peaks.memory * 1e-9, 1)) GB/s",
@@ -105,6 +120,8 @@ public struct ExecutorBench: Sendable {
     return .object([
       .init("seconds", .number(seconds, decimals: 9)),
       .init("first_seconds", .number(firstSeconds, decimals: 9)),
+      .init("import_seconds", .number(importing.seconds, decimals: 9)),
+      .init("import_resident_bytes", .integer(importing.residentBytes)),
       .init("threads", .integer(threads)),
       .init(
         "peaks",

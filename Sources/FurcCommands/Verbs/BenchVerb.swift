@@ -43,12 +43,17 @@ struct BenchVerb: Verb {
 
   func run(_ console: Console) throws {
     let session = reading.session
+    let start = ContinuousClock.now
+    let resident = ProcessMemory.resident
     let loaded = try reading.load(model, batch: input == nil ? reading.batch : nil)
+    let importing = ExecutorBench.Import(
+      seconds: (ContinuousClock.now - start).inSeconds, residentBytes: ProcessMemory.resident - resident)
     let graph = noOptimize ? loaded.graph : try session.optimized(loaded.graph)
     let inputs =
       try input.map { try InputSets.read($0, for: graph.inputPorts) }
       ?? SyntheticSamples(graph, count: 1, seed: seed).sample(0)
-    let report = try ExecutorBench.measure(session.executor(graph, .fast), inputs, runs: repeats)
+    let report = try ExecutorBench.measure(
+      session.executor(graph, .fast), inputs, runs: repeats, importing: importing)
     if json {
       console.print(report.json)
     } else {

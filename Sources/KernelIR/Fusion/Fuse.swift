@@ -17,7 +17,8 @@ extension KernelGraph {
   public func fused(where accepts: (Kernel) -> Bool = { _ in true }) -> KernelGraph {
     var fuser = Fuser(inliningScalars())
     for id in nodes.ids { fuser.absorbProducers(of: id, accepts) }
-    return fuser.graph.withoutNodes { fuser.isAbsorbed[$0] }.canonical
+    // A map of scalars alone had to keep one; what it went into need not.
+    return fuser.graph.withoutNodes { fuser.isAbsorbed[$0] }.inliningScalars().canonical
   }
 }
 

@@ -251,13 +251,16 @@ public struct Resize: Operator {
     let changed = target.indices.filter {
       target[$0].extent != x.type.shape[$0] || target[$0].scale != 1
     }
-    guard !changed.isEmpty, !x.type.shape.contains(0), target.allSatisfy({ $0.extent > 0 }) else { return nil }
+    guard !changed.isEmpty, !x.type.shape.contains(0), target.allSatisfy({ $0.extent > 0 }) else {
+      return nil
+    }
     var buffer = x.buffer
     var shape = x.type.shape
     for axis in changed {
       let blends = (0..<target[axis].extent).map { blend($0, x.type.shape[axis], target[axis]) }
       let rows = [
-        try context.gather(buffer, axis, blends.map(\.low)), try context.gather(buffer, axis, blends.map(\.high)),
+        try context.gather(buffer, axis, blends.map(\.low)),
+        try context.gather(buffer, axis, blends.map(\.high)),
       ]
       let weights = [blends.map { 1 - $0.weight }, blends.map(\.weight)]
       shape[axis] = target[axis].extent
