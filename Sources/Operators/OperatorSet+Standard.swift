@@ -9,10 +9,12 @@ extension OperatorSet {
     HardSigmoid.self, HardSwish.self, Identity.self, If.self, InstanceNormalization.self, LSTM.self,
     LayerNormalization.self, LeakyRelu.self, Less.self, LessOrEqual.self, Log.self, LogSoftmax.self,
     MatMul.self, MatMulInteger.self, Max.self, MaxPool.self, Min.self, Mul.self, Neg.self, Not.self,
-    OneHot.self, Or.self, Pad.self, Pow.self, QuantizeLinear.self, RangeOperator.self, Reciprocal.self,
-    ReduceMax.self, ReduceMean.self, ReduceMin.self, ReduceSum.self, Relu.self, Reshape.self, Resize.self,
+    OneHot.self, Or.self, Pad.self, Pow.self, QuantizeLinear.self, RMSNormalization.self, RangeOperator.self,
+    Reciprocal.self,
+    ReduceMax.self, ReduceMean.self, ReduceMin.self, ReduceSum.self, Relu.self,
+    Reshape.self, Resize.self,
     Round.self, Shape.self, Sigmoid.self, Sin.self, Size.self, Slice.self, Softmax.self, Softplus.self,
-    Split.self, Sqrt.self, Squeeze.self, Sub.self, Sum.self, Tanh.self, Tile.self, Transpose.self,
+    Split.self, Sqrt.self, Squeeze.self, Sub.self, Sum.self, Swish.self, Tanh.self, Tile.self, Transpose.self,
     Unsqueeze.self, Where.self, Xor.self,
   ])
 }

@@ -259,7 +259,7 @@ func furtherElementwise(seed: Seed) throws {
     let shape = [random.int(0...3), random.int(1...4)]
     let unary = [
       "Sqrt", "Reciprocal", "Log", "Floor", "Ceil", "Round", "Sin", "Cos", "Neg", "Abs", "HardSigmoid",
-      "HardSwish",
+      "HardSwish", "Swish",
       "LeakyRelu", "Elu", "Softplus", "Gelu",
     ]
     for op in unary { try check(op, [], [try random.floats(shape, element)]) }
@@ -358,6 +358,7 @@ func norms(seed: Seed) throws {
     let axis = random.int(-2...(-1))
     let inner = axis == -1 ? [shape[2]] : [3, 1]
     try check("LayerNormalization", [int("axis", axis)], [x, try random.floats(inner, element)])
+    try check("RMSNormalization", [int("axis", axis)], [x, try random.floats(inner, element)])
     let parameters = [try random.floats(inner, element), try random.floats([shape[2]], element)]
     try check("LayerNormalization", [int("axis", axis)], [x] + parameters)
     try check(

@@ -37,25 +37,32 @@ public struct LayerNormalization: Operator {
   }
 
   public func evaluate(_ operands: [Tensor?]) throws(Diagnostic) -> [Tensor] {
+    [try normalize(operands, centres: true)]
+  }
+
+  func normalize(_ operands: [Tensor?], centres: Bool) throws(Diagnostic) -> Tensor {
     let (x, scale) = (try operands.tensor(0), try operands.tensor(1))
     let bias = operands.optional(2)
-    let normalization = Normalization(axis: try normalized(axis, rank: x.shape.count), epsilon: epsilon)
-    return [
-      try normalization.evaluate(
-        x, scale: (scale.floatElements(), broadcastIndices(from: scale.shape, to: x.shape)),
-        bias: bias.map { ($0.floatElements(), broadcastIndices(from: $0.shape, to: x.shape)) })
-    ]
+    let axis = try normalized(axis, rank: x.shape.count)
+    return try Normalization(axis: axis, epsilon: epsilon, centres: centres).evaluate(
+      x, scale: (scale.floatElements(), broadcastIndices(from: scale.shape, to: x.shape)),
+      bias: bias.map { ($0.floatElements(), broadcastIndices(from: $0.shape, to: x.shape)) })
   }
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
+    [try lower(&context, centres: true)]
+  }
+
+  func lower(_ context: inout LoweringContext, centres: Bool) throws(Diagnostic) -> BufferID {
     let x = try context.operand(0)
     let rank = x.type.shape.count
-    let normalization = Normalization(axis: try normalized(axis, rank: rank), epsilon: epsilon)
+    let axis = try normalized(axis, rank: rank)
+    let normalization = Normalization(axis: axis, epsilon: epsilon, centres: centres)
     func dimensions(_ shape: [Int]) -> [Int?] {
       shape.enumerated().map { $1 == 1 ? nil : rank - shape.count + $0 }
     }
     let scale = (1, dimensions(try context.operand(1).type.shape))
     let bias = context.has(2) ? (2, dimensions(try context.operand(2).type.shape)) : nil
-    return [try normalization.lower(x, scale: scale, bias: bias, &context)]
+    return try normalization.lower(x, scale: scale, bias: bias, &context)
   }
 }

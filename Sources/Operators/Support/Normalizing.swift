@@ -9,6 +9,8 @@ import Tensors
 struct Normalization {
   let axis: Int
   let epsilon: Float
+  /// Without it, m is no part of it and d is x.
+  var centres = true
 
   /// - Parameters: the element of scale and bias that each element of x takes.
   func evaluate(
@@ -21,7 +23,7 @@ struct Normalization {
     for row in 0..<rows {
       let places = (row * length)..<((row + 1) * length)
       let mean = Arithmetic.divide(Arithmetic.sum(places.map { all[$0] }), Float(length))
-      let centred = places.map { Arithmetic.subtract(all[$0], mean) }
+      let centred = places.map { centres ? Arithmetic.subtract(all[$0], mean) : all[$0] }
       let squares = Arithmetic.sum(centred.map { Arithmetic.multiply($0, $0) })
       let variance = Arithmetic.divide(squares, Float(length))
       let deviation = Arithmetic.sqrt(Arithmetic.add(variance, epsilon))
@@ -39,22 +41,10 @@ struct Normalization {
     _ context: inout LoweringContext
   ) throws(Diagnostic) -> BufferID {
     let shape = x.type.shape
-    let wide = TensorType(.f32, shape)
     let length = Float(try product(Array(shape[axis...])))
-    let mean = reduce(x.type, x.buffer, &context) { program in
-      program.append(.divide, program.append(.input), program.append(constant: length))
-    }
-    var centre = Kernel(.map, .f32)
-    var axes = centre.axes(of: shape)
     let row = TensorType(.f32, Array(shape[..<axis]))
-    centre.operands = [
-      Operand(x.type, axes.map { .axis($0) }), Operand(row, axes[..<axis].map { .axis($0) }),
-    ]
-    centre.post = Program { program in
-      let value = program.append(.operand(0))
-      return program.append(.subtract, value, program.append(.operand(1)))
-    }
-    let centred = context.kernel(centre, [x.buffer, mean])
+    let (centred, wide) =
+      centres ? (centre(x, length, row, &context), TensorType(.f32, shape)) : (x.buffer, x.type)
     let square = Program { program in
       let value = program.append(.input)
       return program.append(.multiply, value, value)
@@ -64,7 +54,7 @@ struct Normalization {
       return program.append(.sqrt, program.append(.add, variance, program.append(constant: epsilon)))
     }
     var final = Kernel(.map, x.type.element)
-    axes = final.axes(of: shape)
+    let axes = final.axes(of: shape)
     final.operands = [
       Operand(wide, axes.map { .axis($0) }), Operand(row, axes[..<axis].map { .axis($0) }),
     ]
@@ -81,6 +71,25 @@ struct Normalization {
       return bias == nil ? scaled : program.append(.add, scaled, program.append(.operand(3)))
     }
     return context.kernel(final, buffers)
+  }
+
+  /// x - m.
+  private func centre(
+    _ x: LoweringContext.Argument, _ length: Float, _ row: TensorType, _ context: inout LoweringContext
+  ) -> BufferID {
+    let mean = reduce(x.type, x.buffer, &context) { program in
+      program.append(.divide, program.append(.input), program.append(constant: length))
+    }
+    var kernel = Kernel(.map, .f32)
+    let axes = kernel.axes(of: x.type.shape)
+    kernel.operands = [
+      Operand(x.type, axes.map { .axis($0) }), Operand(row, axes[..<axis].map { .axis($0) }),
+    ]
+    kernel.post = Program { program in
+      let value = program.append(.operand(0))
+      return program.append(.subtract, value, program.append(.operand(1)))
+    }
+    return context.kernel(kernel, [x.buffer, mean])
   }
 
   private func reduce(
