@@ -26,7 +26,15 @@ public struct PassTable: Sendable {
       .inferShapes,
       .foldConstants,
       .eliminateIdentities,
+      .eliminateCommonSubexpressions,
       .foldBatchNormalization,
+      .recognizeGelu,
+      .recognizeLayerNorm,
+      .recognizeRMSNorm,
+      .recognizeSilu,
+      .recognizeHardSwish,
+      .sinkTransposes,
+      .mergeReshapes,
       .fuseMatMulAdd,
       .fuseActivation,
       .eliminateClips,
@@ -41,6 +49,30 @@ public struct PassTable: Sendable {
         "eliminate-identities", before: "fold-batch-norm", "an Identity may stand between Conv and norm"),
       Constraint(
         "fold-batch-norm", before: "fuse-activation", "a Conv that already applies Relu takes no norm"),
+      Constraint(
+        "fold-constants", before: "eliminate-common-subexpressions",
+        "constants are compared where they were given or computed"),
+      Constraint(
+        "eliminate-common-subexpressions", before: "recognize-layer-norm",
+        "a mean that is computed twice has users outside the pattern"),
+      Constraint(
+        "fold-constants", before: "recognize-gelu", "factors of a pattern may be results of constants"),
+      Constraint(
+        "recognize-layer-norm", before: "recognize-rms-norm",
+        "a layer norm contains the quotient of the other"),
+      Constraint(
+        "recognize-silu", before: "fuse-qdq", "the product is one operator before it is quantized"),
+      Constraint(
+        "eliminate-identities", before: "sink-transposes", "an Identity may stand between two Transposes"),
+      Constraint(
+        "sink-transposes", before: "merge-reshapes",
+        "a Transpose that becomes a Reshape cancels no other Transpose"),
+      Constraint(
+        "sink-transposes", before: "fuse-activation", "a Transpose may keep a Relu from the node before it"),
+      Constraint(
+        "merge-reshapes", before: "fuse-qdq", "reshapes merge while their values carry no quantization"),
+      Constraint(
+        "sink-transposes", before: "fuse-qdq", "layouts change while scales are operands"),
       Constraint("fuse-matmul-add", before: "fuse-activation", "the Relu behind the Add goes into the Gemm"),
       Constraint(
         "fuse-activation", before: "fuse-qdq", "the Relu between a Conv and its QuantizeLinear goes first"),
@@ -52,6 +84,8 @@ public struct PassTable: Sendable {
       Constraint(
         "fold-constants", before: "eliminate-dead-nodes",
         "folding leaves the constants that it consumed without users"),
+      Constraint(
+        "merge-reshapes", before: "eliminate-dead-nodes", "merging leaves the shapes without users"),
     ])
 
   /// The same constraints over the named passes, in the order of the names; unknown names are dropped.

@@ -28,8 +28,10 @@ struct OptVerb: Verb {
 
   var subject: String? { model }
 
-  /// Passes whose graphs ONNX cannot express.
-  static let inner: Set<String> = ["fuse-activation", "fuse-qdq"]
+  /// Passes whose graphs ONNX cannot express, or only by operators that few runtimes know yet.
+  static let inner: Set<String> = [
+    "fuse-activation", "fuse-qdq", "recognize-rms-norm", "recognize-silu",
+  ]
 
   func validate() throws {
     let known = PassTable.standard.passes.map(\.name)
