@@ -52,7 +52,7 @@ public enum FurcTool {
       try verb.run(console)
       return 0
     } catch let finding as Diagnostic {
-      console.report(finding, file: subject)
+      for each in [finding] + finding.others { console.report(each, file: subject) }
       return finding.kind.exitStatus
     } catch let findings as Diagnostics {
       for finding in findings.items { console.report(finding, file: subject) }

@@ -38,7 +38,7 @@ public struct PassManager: Sendable {
     self.options = options
   }
 
-  /// - Throws: the first finding in the graph as given; or what a pass threw, or what verification found after
+  /// - Throws: the findings in the graph as given; or what a pass threw, or what verification found after
   ///   one, with the pass's name and, as attachment, the graph that it was given. `graph` is then that graph.
   public func run(on graph: inout Graph) throws(Diagnostic) -> [Report] {
     try verify(graph)
@@ -74,7 +74,7 @@ public struct PassManager: Sendable {
 
   private func verify(_ graph: Graph) throws(Diagnostic) {
     let broken = graph.verify()
-    if let first = (broken.isEmpty ? operators.check(graph) : broken).first { throw first }
+    if let first = Diagnostic.collecting(broken.isEmpty ? operators.check(graph) : broken) { throw first }
   }
 }
 

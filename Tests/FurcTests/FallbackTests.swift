@@ -50,6 +50,22 @@ import Testing
     #expect(outcome.diagnostic?.contains("Gather 'choice'") == true, "\(outcome.messages)")
   }
 
+  @Test func everyRefusedNodeIsReported() throws {
+    var builder = GraphBuilder(name: "chosen twice")
+    let x = builder.input("x", ValueType(.f32, [4, 4]))
+    let index = builder.input("index", ValueType(.i64, [3]))
+    let rows = builder.node(Node("Gather", name: "rows"), [x, index], ValueType(.f32, [3, 4]))
+    let columns = builder.node(
+      Node("Gather", name: "columns", [Attribute("axis", .int(1))]), [rows, index],
+      results: [Value(name: "out", ValueType(.f32, [3, 3]))])
+    let path = Files.path("chosen-twice.onnx")
+    try ONNXExporter.export(builder.finish(returning: columns), to: path)
+    let outcome = furc(["compile", path, "--target", "warboy", "--no-fallback"])
+    #expect(outcome.status == 69)
+    let errors = outcome.messages.split(separator: "\n").filter { $0.hasPrefix("error[F") }
+    #expect(errors.count == 2 && errors[0].contains("'rows'") && errors[1].contains("'columns'"))
+  }
+
   @Test func resultsAreThoseOfTheExecutor() throws {
     let model = try Self.model()
     let binary = Files.path("chosen.fur")

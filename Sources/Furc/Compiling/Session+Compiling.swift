@@ -124,16 +124,17 @@ extension Session {
     return try NPUCompiler.compile(kernels, on: machine, settings)
   }
 
-  /// - Throws: `unsupportedKernel` naming the first node on the host, where that is not allowed.
+  /// - Throws: `unsupportedKernel` for every node on the host, where that is not allowed.
   private func requireAllowed(
     _ partition: Partition, _ graph: Graph, _ target: TargetDescription, _ options: CompileOptions
   ) throws(Diagnostic) {
-    guard !options.allowsFallback, let first = partition.hostNodes.first else { return }
-    let others = partition.hostNodes.count - 1
-    throw Diagnostic(
-      .unsupportedKernel, at: graph.location(of: first.node),
-      "\(target.name) does not run it: \(first.reason)" + (others > 0 ? " (and \(others) more nodes)" : ""),
-      help: "without --no-fallback the host runs it")
+    guard !options.allowsFallback else { return }
+    let findings = partition.hostNodes.map { node, reason in
+      Diagnostic(
+        .unsupportedKernel, at: graph.location(of: node), "\(target.name) does not run it: \(reason)",
+        help: "without --no-fallback the host runs it")
+    }
+    if let finding = Diagnostic.collecting(findings) { throw finding }
   }
 
   /// Outputs that are constants come from a step without nodes.
