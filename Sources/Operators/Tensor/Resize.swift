@@ -102,6 +102,7 @@ public struct Resize: Operator {
         "mode \(mode.rawValue) of \(x), antialias \(antialias), coordinates \(coordinates.rawValue)",
         help: "nearest, or linear of floats, without antialias and regions")
     }
+    if context.has(2) { _ = try context.type(2, of: ElementType.floats) }
     let scales = context.constant(2)?.floatElements()
     let sizes = try context.integers(3)
     guard let extents = x.extents, scales != nil || !context.has(2), sizes != nil || !context.has(3) else {
