@@ -1,7 +1,6 @@
 import ArgumentParser
 import Furc
 import NPUISA
-import Operators
 import Support
 
 struct DisassembleVerb: Verb {
@@ -54,34 +53,5 @@ struct AssembleVerb: Verb {
     let program = try NPUProgram(text: try FileIO.readText(file))
     Interrupt.willWrite(output)
     try FileIO.writeAtomically(output, program.encoded())
-  }
-}
-
-struct OperatorsVerb: Verb {
-  static let configuration = CommandConfiguration(
-    commandName: "ops", abstract: "Lists the operators that furc knows.")
-
-  @Flag(help: "Print one JSON object.")
-  var json = false
-
-  var subject: String? { nil }
-
-  func run(_ console: Console) throws {
-    let schemas = Session().operators.all.map { $0.schema }.sorted {
-      ($0.domain, $0.name) < ($1.domain, $1.name)
-    }
-    guard !json else {
-      let items = schemas.map { schema in
-        JSON.object([
-          .init("name", .string(schema.name)), .init("domain", .string(schema.domain)),
-          .init("since", .array(schema.since.map(JSON.integer))),
-        ])
-      }
-      return console.print(.object([.init("operators", .array(items))]))
-    }
-    for schema in schemas {
-      let name = schema.domain.isEmpty ? schema.name : "\(schema.domain):\(schema.name)"
-      console.print("\(name.padded(28)) versions \(schema.since.map(String.init).joined(separator: ", "))")
-    }
   }
 }
