@@ -156,7 +156,8 @@ public final class KernelExecutor: Sendable {
     let type = kernel.result
     let memory = AlignedMemory(try type.byteCount().bytes)
     let aligned = constants.map(AlignedTensor.init)
-    defer { withExtendedLifetime(aligned) {} }
+    // Plans take addresses, which keep nothing alive.
+    defer { withExtendedLifetime((memory, aligned)) {} }
     do {
       try plan.run(aligned.map(\.base), memory.base, context)
       guard !plan.layout.isRowMajor(type.shape) else { return try memory.tensor(type) }
