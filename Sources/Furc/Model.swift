@@ -14,15 +14,24 @@ public struct Model: Sendable {
   /// - Parameters:
   ///   - dimensions: extents of named dimensions.
   ///   - batch: the first extent of inputs that leave it open; nil keeps it symbolic.
+  ///   - inputShapes: shapes of the data that the model is to run on, by input. They fix open dimensions where
+  ///     the model cannot be read with them, since branches of different ranks depend on them.
   ///   - memoryLimit: what the import may take beside the mapped file, in bytes.
   /// - Throws: everything that is wrong with the model, see `ONNXImporter`.
   public static func load(
-    _ path: String, dimensions: [String: Int] = [:], batch: Int? = 1, memoryLimit: Int? = nil,
-    _ session: Session = Session()
+    _ path: String, dimensions: [String: Int] = [:], batch: Int? = 1, inputShapes: [String: [Int]] = [:],
+    memoryLimit: Int? = nil, _ session: Session = Session()
   ) throws(Diagnostics) -> Model {
     var options = ImportOptions(dimensions: dimensions, batch: batch)
     if let memoryLimit { options.memoryLimit = memoryLimit }
-    let imported = try ONNXImporter.importModel(path: path, options: options, operators: session.operators)
+    let imported: ImportedModel
+    do {
+      imported = try ONNXImporter.importModel(path: path, options: options, operators: session.operators)
+    } catch {
+      guard !inputShapes.isEmpty else { throw error }
+      options.inputShapes = inputShapes
+      imported = try ONNXImporter.importModel(path: path, options: options, operators: session.operators)
+    }
     return Model(name: stem(of: path), graph: imported.graph, imported: imported)
   }
 }

@@ -17,6 +17,9 @@ extension GraphImporter {
     // What regions take from around them follows the operands, so all of those must have a place.
     while pending.op == "Loop", operands.count < 2 { operands.append(.none) }
     let own = operands
+    if pending.op == "If", let condition = operands.first.flatMap({ $0.isNone ? nil : value(of: $0) }) {
+      return try emitBranch(of: pending, condition)
+    }
     for message in pending.regions {
       let region = GraphImporter(context, name: message.name, parent: self)
       guard let graph = region.graph(message, inputTypes: try pending.regionInputs(own, self)) else {
@@ -29,6 +32,44 @@ extension GraphImporter {
       pending.op, domain: pending.domain, name: pending.name, pending.attributes, regions: regions,
       sources: [pending.index])
     try add(node, operands, outputs: pending.outputs)
+    return true
+  }
+
+  /// Adds the nodes of the branch that an If of a known condition takes. What the other one holds need not fit
+  /// the shapes that decided.
+  private func emitBranch(of pending: PendingNode, _ condition: Tensor) throws(Diagnostic) -> Bool {
+    let messages = pending.regions
+    guard messages.count == 2, condition.count == 1, let choice = try condition.int64Elements().first else {
+      throw Diagnostic(.invalidOperand, "an If needs two regions and a condition, which is \(condition.type)")
+    }
+    let importer = GraphImporter(context, name: messages[choice != 0 ? 0 : 1].name, parent: self)
+    guard let region = importer.graph(messages[choice != 0 ? 0 : 1]) else { return false }
+    guard pending.outputs.count <= region.outputs.count else {
+      throw Diagnostic(
+        .invalidOperand,
+        "the node names \(pending.outputs.count) results, its branch has \(region.outputs.count)")
+    }
+    let node = Node(pending.op, name: pending.name, sources: [pending.index])
+    var new = SideTable<ValueID, ValueID>(default: .none)
+    for (input, outer) in zip(region.inputs, importer.captures) { new[input] = outer }
+    for leaf in region.constants {
+      if let tensor = region.values[leaf].constant {
+        new[leaf] = constant(tensor, name: region.values[leaf].name)
+      }
+    }
+    for inner in region.order {
+      let operands = region.operands(of: inner).map { $0.isNone ? $0 : new[$0] }
+      let results = region.results(of: inner)
+      let ids = builder.node(
+        region.nodes[inner].merging([node]), operands, results: results.map { region.values[$0] })
+      for (old, id) in zip(results, ids) {
+        new[old] = id
+        if let tensor = importer.value(of: old) { learn(id, tensor) }
+      }
+    }
+    for (name, output) in zip(pending.outputs, region.outputs) {
+      try add(Node("Identity", name: pending.name, sources: [pending.index]), [new[output]], outputs: [name])
+    }
     return true
   }
 

@@ -56,6 +56,7 @@ final class GraphImporter {
       value = builder.constant(tensor, name: name)
     } else {
       value = builder.input(name, parent.type(of: outer))
+      if let tensor = parent.value(of: outer) { learn(value, tensor) }
       captures.append(outer)
     }
     values[name] = value
@@ -126,7 +127,8 @@ final class GraphImporter {
         guard let type = try context.type(input.type, of: input.name) ?? known else {
           throw Diagnostic(.unsupportedModel, "the input '\(input.name)' has no stated type and rank")
         }
-        define(input.name, builder.input(input.name, parent == nil ? context.withBatch(type) : type))
+        let own = parent == nil ? context.bound(type, of: input.name) : type
+        define(input.name, builder.input(input.name, own))
       } catch {
         context.report(error)
         broken.insert(input.name)

@@ -16,6 +16,8 @@ final class ImportContext {
   private(set) var symbols: [String] = []
   /// Unnamed first dimensions and those of this name are the batch.
   var batchSymbols: Set<String> = []
+  /// Extents of named dimensions that follow from the shapes of data.
+  var boundSymbols: [String: Int] = [:]
 
   init(
     operators: OperatorSet, options: ImportOptions, opsets: [String: Int64], decoder: TensorDecoder
@@ -66,8 +68,19 @@ final class ImportContext {
     }
   }
 
-  /// The type of an input, whose unnamed first extent is the batch.
-  func withBatch(_ type: ValueType) -> ValueType {
+  /// The shape of data for an input, as far as it is known and of the input's rank.
+  func shape(for input: String, rank: Int) -> [Int]? {
+    guard let shape = options.inputShapes[input] else { return nil }
+    let own = shape.count == rank + 1 ? Array(shape.dropFirst()) : shape
+    return own.count == rank ? own : nil
+  }
+
+  /// The type of an input, with unnamed extents taken from its data; an unnamed first one is the batch.
+  func bound(_ type: ValueType, of input: String) -> ValueType {
+    if let extents = shape(for: input, rank: type.rank) {
+      let shape = zip(type.shape, extents).map { $0 == .unknown ? .fixed($1) : $0 }
+      return ValueType(type.element, shape)
+    }
     guard let batch = options.batch, type.shape.first == .unknown else { return type }
     return ValueType(type.element, [.fixed(batch)] + type.shape.dropFirst())
   }
@@ -82,7 +95,7 @@ final class ImportContext {
     case .unknown: return .unknown
     case .named(let name):
       if !symbols.contains(name) { symbols.append(name) }
-      if let extent = options.dimensions[name] { return .fixed(extent) }
+      if let extent = options.dimensions[name] ?? boundSymbols[name] { return .fixed(extent) }
       if let batch = options.batch, batchSymbols.contains(name) { return .fixed(batch) }
       return .symbol(name)
     }

@@ -9,13 +9,20 @@ public struct ImportOptions: Sendable {
   public var dimensions: [String: Int]
   /// The first extent of every input where the model leaves it open.
   public var batch: Int?
+  /// Shapes of data for inputs, which fix their open dimensions. A shape with one dimension more than the input
+  /// counts from its second on; one of another rank says nothing.
+  public var inputShapes: [String: [Int]]
   /// The memory that import may take beside the mapped files, in bytes, as estimated before it is taken. The
   /// default keeps the process within 64 MiB.
   public var memoryLimit: Int
 
-  public init(dimensions: [String: Int] = [:], batch: Int? = nil, memoryLimit: Int = 56 << 20) {
+  public init(
+    dimensions: [String: Int] = [:], batch: Int? = nil, inputShapes: [String: [Int]] = [:],
+    memoryLimit: Int = 56 << 20
+  ) {
     self.dimensions = dimensions
     self.batch = batch
+    self.inputShapes = inputShapes
     self.memoryLimit = memoryLimit
   }
 }
@@ -84,6 +91,7 @@ public enum ONNXImporter {
     context.reportUnknownOperators(message)
     guard context.errors.isEmpty else { throw Diagnostics(context.errors) }
     context.findBatch(message)
+    context.bindInputs(message)
     let graph = GraphImporter(context, name: message.name).graph(message)
     guard let graph, context.errors.isEmpty else {
       throw Diagnostics(
@@ -136,6 +144,18 @@ extension ImportContext {
           Diagnostic(.unknownOperator, "operator \(node.op) of \(place) is not supported"), at: node.location)
       }
       for region in node.graphs { reportUnknownOperators(region) }
+    }
+  }
+
+  /// The extents that the shapes of data give named dimensions; the first to name one counts.
+  fileprivate func bindInputs(_ graph: GraphMessage) {
+    for input in graph.inputs {
+      guard case .tensor(_, let stated?) = input.type, let shape = shape(for: input.name, rank: stated.count)
+      else { continue }
+      for (dimension, extent) in zip(stated, shape) {
+        guard case .named(let name) = dimension, options.dimensions[name] == nil else { continue }
+        if boundSymbols[name] == nil { boundSymbols[name] = extent }
+      }
     }
   }
 
