@@ -1,4 +1,5 @@
 import GraphIR
+import Operators
 import Support
 import Tensors
 
@@ -10,7 +11,7 @@ import Tensors
 ///   more: QuantizeLinear its representable interval, BatchNormalization mean ± √3 deviations, Sub the
 ///   interval from 0 whose middle is the constant, Div by a constant c and Mul by 1 / c the interval [0, c).
 ///
-/// Symbolic extents are 1. The same seed gives the same samples on every host.
+/// Symbolic extents are 1 where the graph takes that, see `SampleShapes`. The same seed gives the same samples on every host.
 public struct SyntheticSamples: SampleSource {
   enum Interval: Equatable, Sendable {
     case real(Float, Float)
@@ -21,14 +22,16 @@ public struct SyntheticSamples: SampleSource {
   private let seed: UInt64
   private let inputs: [(name: String, type: TensorType, interval: Interval)]
 
-  public init(_ graph: Graph, count: Int, seed: UInt64 = 0) {
+  /// - Throws: what is wrong with a graph for which no shapes are found; it says how to fix them.
+  public init(
+    _ graph: Graph, count: Int, seed: UInt64 = 0, operators: OperatorSet = .standard
+  ) throws(Diagnostic) {
     self.count = count
     self.seed = seed
     let users = graph.users()
-    inputs = graph.inputs.map { id in
+    inputs = zip(graph.inputs, try SampleShapes.choose(graph, operators)).map { id, shape in
       let value = graph.values[id]
-      let type = TensorType(value.type.element, value.type.shape.map { $0.extent ?? 1 })
-      return (value.name, type, Self.interval(id, graph, users))
+      return (value.name, TensorType(value.type.element, shape), Self.interval(id, graph, users))
     }
   }
 

@@ -38,8 +38,8 @@ struct SampleTests {
   }
 
   @Test func aSeedGivesTheSameSamples() throws {
-    let samples = SyntheticSamples(graph(), count: 2, seed: 7)
-    let again = SyntheticSamples(graph(), count: 5, seed: 7)
+    let samples = try SyntheticSamples(graph(), count: 2, seed: 7)
+    let again = try SyntheticSamples(graph(), count: 5, seed: 7)
     #expect(try samples.sample(1) == again.sample(1))
     #expect(try samples.sample(0) != samples.sample(1))
     #expect(try samples.sample(0) != SyntheticSamples(graph(), count: 2, seed: 8).sample(0))

@@ -21,7 +21,8 @@ extension Session {
         Diagnostic(
           .syntheticCalibration, "quantized by \(count) synthetic inputs, which says nothing about accuracy",
           help: "accuracy needs --calibration data.npz"))
-      calibration = try calibrated(graph, on: SyntheticSamples(graph, count: count, seed: options.seed))
+      let samples = try SyntheticSamples(graph, count: count, seed: options.seed, operators: operators)
+      calibration = try calibrated(graph, on: samples)
     }
     let scheme = try Scheme.minMax(graph, calibration)
     return try graph.quantized(by: scheme, operators)

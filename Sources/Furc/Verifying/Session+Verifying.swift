@@ -48,7 +48,8 @@ extension Session {
     } else if case .file(let path) = calibration {
       source = try ArchiveSamples(try NPZArchive(path), for: graph, limit: options.samples)
     } else {
-      source = SyntheticSamples(graph, count: options.samples, seed: options.seed)
+      source = try SyntheticSamples(
+        graph, count: options.samples, seed: options.seed, operators: operators)
     }
     var samples: [InputSet] = []
     for index in 0..<source.count { samples.append(try source.sample(index)) }
