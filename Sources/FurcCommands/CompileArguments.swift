@@ -45,9 +45,11 @@ struct ModelArguments: ParsableArguments {
 
   var session: Session { threads.map { Session(threads: $0) } ?? Session() }
 
-  func load(_ path: String, batch: Int?) throws -> Model {
+  /// - Parameter inputShapes: of data, see `Model.load`.
+  func load(_ path: String, batch: Int?, inputShapes: [String: [Int]] = [:]) throws -> Model {
     try Model.load(
-      path, dimensions: try extents(), batch: batch, memoryLimit: memoryLimit.map { $0 << 20 }, session)
+      path, dimensions: try extents(), batch: batch, inputShapes: inputShapes,
+      memoryLimit: memoryLimit.map { $0 << 20 }, session)
   }
 }
 

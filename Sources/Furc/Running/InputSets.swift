@@ -13,13 +13,36 @@ public enum InputSets {
     let archive = try NPZArchive(path)
     var set: InputSet = [:]
     for port in ports {
-      set[port.name] = try fit(try archive.tensor(named: port.name), to: port, path)
+      let tensor = try archive.tensor(named: port.name)
+      do { set[port.name] = try fit(tensor, to: port) } catch {
+        throw Diagnostic(error.kind, at: error.location, "'\(path)': \(error.message)", help: error.help)
+      }
     }
     return set
   }
 
-  private static func fit(
-    _ tensor: Tensor, to port: (name: String, type: ValueType), _ path: String
+  /// The arrays of an npz file that have the name of an input, as they are.
+  public static func arrays(
+    _ path: String, for ports: [(name: String, type: ValueType)]
+  ) throws(Diagnostic) -> InputSet {
+    let archive = try NPZArchive(path)
+    var set: InputSet = [:]
+    for port in ports where archive.contains(port.name) {
+      set[port.name] = try archive.tensor(named: port.name)
+    }
+    return set
+  }
+
+  /// The shapes of all arrays of an npz file that can be read.
+  public static func shapes(_ path: String) throws(Diagnostic) -> [String: [Int]] {
+    let archive = try NPZArchive(path)
+    var shapes: [String: [Int]] = [:]
+    for name in archive.names { shapes[name] = (try? archive.tensor(named: name))?.shape }
+    return shapes
+  }
+
+  static func fit(
+    _ tensor: Tensor, to port: (name: String, type: ValueType)
   ) throws(Diagnostic) -> Tensor {
     var tensor = tensor
     if tensor.element != port.type.element, tensor.element.isFloat == port.type.element.isFloat {
@@ -34,7 +57,7 @@ public enum InputSets {
       && zip(tensor.shape, port.type.shape).allSatisfy { $1.extent == nil || $1.extent == $0 }
     guard agrees else {
       throw Diagnostic(
-        .invalidOperand, "'\(path)', array '\(port.name)' is \(tensor.type), the model takes \(port.type)")
+        .invalidOperand, "array '\(port.name)' is \(tensor.type), the model takes \(port.type)")
     }
     return tensor
   }

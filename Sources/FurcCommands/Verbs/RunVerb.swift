@@ -37,6 +37,20 @@ struct RunVerb: Verb {
   @Option(name: .customLong("repeat"), help: "Runs, one after the other.")
   var repeats = 1
 
+  @Option(
+    help: """
+      Run that many steps. An array [steps, …] of the input file gives each step a row, one of the input's \
+      rank is fed at every step; outputs are [steps, …], states those of the last step.
+      """)
+  var steps: Int?
+
+  @Option(
+    help: """
+      Feed an output back to an input at the next step, as input=output. May be repeated. The state starts \
+      with the input file's array, else with zeros, open extents being 0 where no other array fixes them.
+      """)
+  var state: [String] = []
+
   @Flag(help: "An ONNX model: run the graph as imported, without passes.")
   var noOptimize = false
 
@@ -47,6 +61,14 @@ struct RunVerb: Verb {
 
   func validate() throws {
     guard repeats > 0 else { throw ValidationError("--repeat is \(repeats), allowed is 1 or more") }
+    guard (steps ?? 1) > 0 else { throw ValidationError("--steps is \(steps ?? 0), allowed is 1 or more") }
+    guard steps == nil || repeats == 1 else {
+      throw ValidationError("--steps and --repeat exclude each other")
+    }
+    guard steps != nil || state.isEmpty else { throw ValidationError("--state needs --steps") }
+    if let wrong = state.first(where: { StateLink(argument: $0) == nil }) {
+      throw ValidationError("--state is '\(wrong)', allowed is input=output")
+    }
     guard !strict || jitter == nil else { throw ValidationError("--strict and --jitter exclude each other") }
   }
 
@@ -74,24 +96,59 @@ struct RunVerb: Verb {
     let compiled = try CompiledModel.load(model)
     let mode: NPUInterpreter.Mode = strict ? .strict : jitter.map { .jitter(seed: $0) } ?? .fast
     let session = reading.session
+    if let steps { return try runBinary(compiled, mode, session, steps, console) }
     let inputs =
       try input.map { try InputSets.read($0, for: compiled.inputPorts) } ?? compiled.randomInputs(seed)
     let run = try repeated(compiled, mode, session, inputs)
-    let findings = run.devices.flatMap(\.findings)
-    for finding in findings { console.report(finding, file: model) }
-    guard findings.isEmpty else { throw ExitStatus.failed }
+    try report(run, console)
     return (run.outputs, run.cycles, run.seconds)
   }
 
-  /// What a program from a file does wrong is the file's fault, never a bug of the tool.
+  private func report(_ run: ProgramRun, _ console: Console) throws {
+    let findings = run.devices.flatMap(\.findings)
+    for finding in findings { console.report(finding, file: model) }
+    guard findings.isEmpty else { throw ExitStatus.failed }
+  }
+
+  /// Cycles of all steps, seconds of one.
+  private func runBinary(
+    _ compiled: CompiledModel, _ mode: NPUInterpreter.Mode, _ session: Session, _ steps: Int,
+    _ console: Console
+  ) throws -> Outcome {
+    let ports = compiled.inputPorts
+    let data = try input.map { try InputSets.arrays($0, for: ports) } ?? compiled.randomInputs(seed)
+    let stepping = try Stepping(
+      data, for: ports, outputs: compiled.outline.outputs.map(\.name), states: links, steps: steps)
+    var runs: [ProgramRun] = []
+    let outputs = try blamingFile { () throws(Diagnostic) in
+      var runner = try ProgramRunner(compiled, mode: mode, session)
+      return try stepping.run { (inputs) throws(Diagnostic) in
+        let run = try runner.run(inputs)
+        runs.append(run)
+        return run.outputs
+      }
+    }
+    for run in runs { try report(run, console) }
+    return (outputs, runs.reduce(0) { $0 + $1.cycles }, runs.reduce(0) { $0 + $1.seconds } / Double(steps))
+  }
+
+  private var links: [StateLink] { state.compactMap(StateLink.init(argument:)) }
+
   private func repeated(
     _ compiled: CompiledModel, _ mode: NPUInterpreter.Mode, _ session: Session, _ inputs: InputSet
   ) throws(Diagnostic) -> ProgramRun {
-    do {
+    try blamingFile { () throws(Diagnostic) in
       var runner = try ProgramRunner(compiled, mode: mode, session)
       for _ in 1..<repeats { _ = try runner.run(inputs) }
       return try runner.run(inputs)
-    } catch {
+    }
+  }
+
+  /// What a program from a file does wrong is the file's fault, never a bug of the tool.
+  private func blamingFile<Result>(
+    _ body: () throws(Diagnostic) -> Result
+  ) throws(Diagnostic) -> Result {
+    do { return try body() } catch {
       guard error.kind.exitStatus == 70 else { throw error }
       throw Diagnostic(
         .invalidProgram, at: error.location, error.message,
@@ -101,17 +158,38 @@ struct RunVerb: Verb {
 
   private func runModel() throws -> Outcome {
     let session = reading.session
-    let loaded = try reading.load(model, batch: input == nil ? reading.batch : nil)
+    let shapes = try input.map { try InputSets.shapes($0) } ?? [:]
+    let loaded = try reading.load(model, batch: input == nil ? reading.batch : nil, inputShapes: shapes)
     let graph = noOptimize ? loaded.graph : try session.optimized(loaded.graph)
+    let executor = session.executor(graph, strict ? .reference : .fast)
+    if let steps { return try runModel(graph, executor, steps) }
     let inputs =
       try input.map { try InputSets.read($0, for: graph.inputPorts) }
       ?? SyntheticSamples(graph, count: 1, seed: seed).sample(0)
-    let executor = session.executor(graph, strict ? .reference : .fast)
     let start = ContinuousClock.now
     var outputs = try executor.run(inputs).outputs
     for _ in 1..<repeats { outputs = try executor.run(inputs).outputs }
     let seconds = (ContinuousClock.now - start).inSeconds / Double(repeats)
     return (outputs, nil, seconds)
+  }
+
+  /// Without data, the same random inputs at every step and states of zeros.
+  private func runModel(_ graph: Graph, _ executor: GraphExecutor, _ steps: Int) throws -> Outcome {
+    let ports = graph.inputPorts
+    var data: InputSet = [:]
+    if let input {
+      data = try InputSets.arrays(input, for: ports)
+    } else {
+      data = try SyntheticSamples(graph, count: 1, seed: seed).sample(0)
+      for link in links {
+        data[link.input] = try data[link.input].map { (tensor) throws(Diagnostic) in try Tensor(tensor.type) }
+      }
+    }
+    let stepping = try Stepping(
+      data, for: ports, outputs: graph.outputs.map { graph.values[$0].name }, states: links, steps: steps)
+    let start = ContinuousClock.now
+    let outputs = try stepping.run { (inputs) throws(Diagnostic) in try executor.run(inputs).outputs }
+    return (outputs, nil, (ContinuousClock.now - start) / Double(steps) / .seconds(1))
   }
 
   private func object(
