@@ -130,6 +130,9 @@ public struct Tolerance: Sendable {
   /// Of whole models: rtol 1e-3, atol 1e-4 of the largest value.
   public static let models = Tolerance(relative: 1e-3, absolute: 1e-4)
 
+  /// Of whole models in f16, whose numbers carry eleven bits: rtol 1e-2, atol 2e-3 of the largest value.
+  public static let halfModels = Tolerance(relative: 1e-2, absolute: 2e-3)
+
   /// The largest difference where some element is outside, or nil. Other types must be equal.
   public func excess(_ found: Tensor, _ wanted: Tensor) -> Double? {
     guard found.shape == wanted.shape else { return .infinity }
