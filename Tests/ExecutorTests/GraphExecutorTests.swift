@@ -71,6 +71,27 @@ struct GraphExecutorTests {
     return builder.finish(returning: [result])
   }
 
+  /// tanh(x · w + x · w) in f64, whose kernels are evaluations.
+  @Test func `doubles keep their precision in both modes`() throws {
+    let text = """
+      graph "doubles" {
+        %0 "x": f64[1,2] = input
+        %1 "w": f64[2,2] = constant [0.1, 0.2, 0.3, 0.4]
+        %2 "p": f64[1,2] = MatMul (%0, %1)
+        %3 "s": f64[1,2] = Add (%2, %2)
+        %4 "y": f64[1,2] = Tanh (%3)
+        return %4
+      }
+      """
+    let graph = try Graph(text: text)
+    let x = try Tensor(TensorType(.f64, [1, 2]), [0.5, -0.25])
+    for mode in GraphExecutor.Mode.allCases {
+      let y = try #require(try GraphExecutor(graph, mode: mode).run(["x": x])["y"])
+      let wanted = [0.05 - 0.075, 0.1 - 0.1].map { tanh(2 * $0) }
+      for (found, right) in zip(y.doubleElements(), wanted) { #expect(abs(found - right) < 1e-15) }
+    }
+  }
+
   static func tensor(_ shape: [Int]) throws -> Tensor {
     let count = shape.reduce(1, *)
     return try Tensor(TensorType(.f32, shape), (0..<count).map { Float($0 * 37 % 19) / 5 - 1.5 })
