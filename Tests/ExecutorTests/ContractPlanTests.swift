@@ -174,7 +174,7 @@ struct ContractPlanTests {
     let dense = Conv(channels: 16, results: 20, pad: 1)
     #expect(
       try choice(dense, .i8, .i32)
-        == "contract i8: 30 rows, 20 columns, 9 taps of 16, operand 1 constant, finished in registers")
+        == "contract i8: 30 rows, 20 columns, 9 taps of 16, operand 1 constant, then a program of 3 steps")
     #expect(
       try choice(dense, .f32, .f32)
         == "contract f32: 30 rows, 20 columns, 9 taps of 16, operand 1 constant, finished in registers")

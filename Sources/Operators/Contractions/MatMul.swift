@@ -4,7 +4,7 @@ import Support
 import Tensors
 
 /// Matrix products over the last two dimensions; those before broadcast. A vector is a row on the left and
-/// a column on the right. Each element is one chain of FMAs over k ascending from +0.
+/// a column on the right. Each element is one chain of FMAs over k ascending from +0, in f32 or, of doubles, f64.
 public struct MatMul: Operator {
   /// Of our own: applied to the sum before it is rounded.
   public var activation = Activation.none
@@ -15,8 +15,8 @@ public struct MatMul: Operator {
   public init() {}
 
   public func infer(_ context: InferenceContext) throws(Diagnostic) -> [ValueType] {
-    let a = try context.type(0, of: ElementType.narrowFloats)
-    let b = try context.type(1, of: ElementType.narrowFloats)
+    let a = try context.type(0, of: ElementType.floats)
+    let b = try context.type(1, of: ElementType.floats)
     guard a.element == b.element, a.rank > 0, b.rank > 0 else {
       throw Diagnostic(.invalidOperand, "operands are \(a) and \(b)")
     }
@@ -40,24 +40,32 @@ public struct MatMul: Operator {
     let (m, k, n) = (left[left.count - 2], left[left.count - 1], right[right.count - 1])
     let leftStarts = broadcastIndices(from: Array(left.dropLast(2)), to: batch).map { $0 * m * k }
     let rightStarts = broadcastIndices(from: Array(right.dropLast(2)), to: batch).map { $0 * k * n }
-    let (x, y) = (a.floatElements(), b.floatElements())
-    var values: [Float] = []
-    for (leftStart, rightStart) in zip(leftStarts, rightStarts) {
-      for row in 0..<m {
-        for column in 0..<n {
-          var sum: Float = 0
-          for step in 0..<k {
-            sum.addProduct(x[leftStart + row * k + step], y[rightStart + step * n + column])
+    let shape = batch + (a.shape.count == 1 ? [] : [m]) + (b.shape.count == 1 ? [] : [n])
+    func products<Value: BinaryFloatingPoint>(_ x: [Value], _ y: [Value]) -> [Value] {
+      var sums: [Value] = []
+      for (leftStart, rightStart) in zip(leftStarts, rightStarts) {
+        for row in 0..<m {
+          for column in 0..<n {
+            var sum: Value = 0
+            for step in 0..<k {
+              sum.addProduct(x[leftStart + row * k + step], y[rightStart + step * n + column])
+            }
+            sums.append(sum)
           }
-          values.append(activation.apply(Arithmetic.canonical(sum)))
         }
       }
+      return sums
     }
-    let shape = batch + (a.shape.count == 1 ? [] : [m]) + (b.shape.count == 1 ? [] : [n])
-    return [try .floats(a.element, shape, values)]
+    if a.element == .f64 {
+      let sums = products(a.doubleElements(), b.doubleElements())
+      return [try Tensor(TensorType(.f64, shape), sums.map { activation.apply($0) })]
+    }
+    let sums = products(a.floatElements(), b.floatElements())
+    return [try .floats(a.element, shape, sums.map { activation.apply(Arithmetic.canonical($0)) })]
   }
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
+    guard try context.operand(0).type.element != .f64 else { return nil }
     let kernel = kernel(
       try context.operand(0).type, try context.operand(1).type, context.results[0].type.shape)
     return [try context.contract(Contraction(kernel: kernel, activation: activation))]
