@@ -21,13 +21,16 @@ public enum Parallel {
       return
     }
     let next = Counter()
-    DispatchQueue.concurrentPerform(iterations: workers) { _ in
+    @Sendable func work() {
       while true {
         let start = next.take() * grain
         guard start < count else { return }
         for index in start..<min(start + grain, count) { body(index) }
       }
     }
+    if WorkerPool.shared.run(helpers: workers - 1, work) { return }
+    // Loops within loops, and those of several threads at once.
+    DispatchQueue.concurrentPerform(iterations: workers) { _ in work() }
   }
 
   /// The results of `body` for 0 … count - 1, in that order.
