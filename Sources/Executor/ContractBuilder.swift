@@ -138,7 +138,12 @@ struct ContractBuilder {
     // that every thread has some blocks.
     let rowCount = rowAxes.reduce(1) { $0 * extent($1) }
     let share = (rowCount + 4 * context.threads - 1) / (4 * context.threads)
-    let most = max(shape.isDepthwise ? 8 : 96, min(1024, (1 << 17) / (width * kind.sumSize), max(share, 96)))
+    var most = max(shape.isDepthwise ? 8 : 96, min(1024, (1 << 17) / (width * kind.sumSize), max(share, 96)))
+    let rowStep = Int(Loops(rowAxes, of: kernel, rowForms, starts: starts).innerStep(0).magnitude)
+    let pitch =
+      shape.isDepthwise || tapCount > 1 || aStep != 1 || !checks.isEmpty
+      ? nil : StagedRows.pitch(run: run, step: rowStep, size: kind.size, columns: width)
+    if let pitch { most = min(most, StagedRows.most(pitch, size: kind.size)) }
     // Blocks of about the same size, in whole register tiles.
     let even = (rowCount + (rowCount + most - 1) / most - 1) / max((rowCount + most - 1) / most, 1)
     let blockRows = min(most, (even + 11) / 12 * 12)
@@ -198,6 +203,7 @@ struct ContractBuilder {
       post: post, epilogue: epilogue,
       isDirect: isDirect, isLarge: kernel.macs > (kind == .i8 ? 1 << 23 : 1 << 21))
     plan.streamedStep = aStep
+    plan.staged = pitch.map { StagedRows(pitch: $0, rows: blockRows) }
     return .plan(plan)
   }
 

@@ -151,6 +151,7 @@ struct PreparedOperand: Sendable {
       copied.base.assumingMemoryBound(to: Float.self), wide.base.assumingMemoryBound(to: Double.self)
     )
     for index in 0..<count { to[index] = Double(from[index]) }
+    withExtendedLifetime(copied) {}
     return (UnsafeRawPointer(wide.base), wide)
   }
 }

@@ -59,6 +59,19 @@ struct ContractPacking: Sendable {
 
   /// A constant, which need not be aligned.
   func pack(_ tensor: Tensor, _ context: RunContext) throws(Diagnostic) -> PackedOperand {
+    // A copy depends on more than the key tells.
+    guard let shared = context.shared, prepared.isInPlace else { return try packAlone(tensor, context) }
+    let key = PackedConstants.Key(
+      storage: ObjectIdentifier(tensor.storage), offset: tensor.offset, kind: kind, isDepthwise: isDepthwise,
+      columns: columns, columnStep: columnStep, tapOffsets: tapOffsets, run: run, step: step,
+      sliceOffsets: sliceOffsets, flip: flip, extraWeights: extraWeights)
+    if let known = shared.packed(key) { return known }
+    let packed = try packAlone(tensor, context)
+    shared.keep(packed, key, tensor.storage)
+    return packed
+  }
+
+  private func packAlone(_ tensor: Tensor, _ context: RunContext) throws(Diagnostic) -> PackedOperand {
     if let base = tensor.bytes.baseAddress, prepared.isInPlace, !isDepthwise, kind != .f64 {
       defer { withExtendedLifetime(tensor) {} }
       return try pack(base, context)

@@ -176,7 +176,11 @@ struct ContractPlan: KernelPlan {
       ? sources.memory.result
         + (start[post.resultForm] + item.columns.lowerBound * columnLoop.innerStep(post.resultForm)) * 4
       : sums
-    let a = sources.streamed + start[streamedForm] * kind.size
+    var a = sources.streamed + start[streamedForm] * kind.size
+    if let staged, let first = rows.groups[item.block.groups].first {
+      let offsets = rows.offsets[first.rows.lowerBound..<first.rows.lowerBound + item.block.rows.count]
+      a = worker.stage(staged, a, offsets, bytes: packing.run * kind.size, size: kind.size)
+    }
     epilogue.withRecord(sources.memory.arguments, start, column: item.columns.lowerBound) { epilogue in
       for group in rows.groups[item.block.groups] {
         withResults(group, width, worker) { results in
@@ -223,13 +227,14 @@ struct ContractPlan: KernelPlan {
     let list = rows.lists[group.list]
     let (taps, end) = (list.splits[split], list.splits[split + 1])
     let panels = sources.packed.memory.base + item.slice * sources.packed.sliceBytes
-    rows.offsets.withUnsafeBufferPointer { offsets in
+    let firstRow = staged == nil ? group.rows.lowerBound : 0
+    (staged?.offsets ?? rows.offsets).withUnsafeBufferPointer { offsets in
       list.offsets.withUnsafeBufferPointer { tapOffsets in
         list.indices.withUnsafeBufferPointer { tapIndices in
           guard let rowOffset = offsets.baseAddress else { return }
           var job = furc_contract_job()
           job.a = a
-          job.row_offset = rowOffset + group.rows.lowerBound
+          job.row_offset = rowOffset + firstRow
           job.rows = Int64(group.rows.count)
           job.tap_offset = tapOffsets.baseAddress.map { $0 + taps }
           job.tap_index = tapIndices.baseAddress.map { $0 + taps }
@@ -304,6 +309,8 @@ struct ContractPlan: KernelPlan {
   }
 
   var streamedStep = 1
+  /// Rows that are copied first, all of a block in one group.
+  var staged: StagedRows?
 
   /// `Arithmetic.splitSum` of each result.
   private func addSplits(_ words: Words, _ count: Int) {

@@ -25,6 +25,19 @@ final class ContractWorker {
   }
   private var resultMemory = AlignedMemory(0)
 
+  /// Copies rows of so many bytes side by side. Valid until the next call.
+  func stage(
+    _ staged: StagedRows, _ base: UnsafeRawPointer, _ offsets: ArraySlice<Int64>, bytes: Int, size: Int
+  ) -> UnsafeRawPointer {
+    let pitch = staged.pitch * size
+    if stagedMemory.count < offsets.count * pitch { stagedMemory = AlignedMemory(offsets.count * pitch) }
+    for (row, offset) in offsets.enumerated() {
+      (stagedMemory.base + row * pitch).copyMemory(from: base + Int(offset) * size, byteCount: bytes)
+    }
+    return UnsafeRawPointer(stagedMemory.base)
+  }
+  private var stagedMemory = AlignedMemory(0)
+
   /// Σ (x - zx)(w - zw) = Σ (x - zx) w - zw Σ (x - zx).
   func subtractZero(_ job: inout furc_contract_job, _ zeros: (streamed: Int32, packed: Int32)) {
     rowSums = [Int32](repeating: 0, count: Int(job.rows))

@@ -45,6 +45,9 @@ public final class GraphExecutor: Sendable {
   public let mode: Mode
   public let options: KernelExecutor.Options
   private let stages = Mutex<[StageKey: Stage]>([:])
+  private let shared = PackedConstants()
+  /// The values that a run computes or is given.
+  private let variables: [ValueID]
 
   /// - Parameter graph: one that verifies.
   public init(
@@ -54,6 +57,7 @@ public final class GraphExecutor: Sendable {
     self.graph = graph
     self.operators = operators
     self.mode = mode
+    variables = graph.values.ids.filter { graph.values[$0].constant == nil }
     self.options = options
   }
 
@@ -176,11 +180,12 @@ public final class GraphExecutor: Sendable {
   private func stage(
     from start: Int, _ values: SideTable<ValueID, Tensor?>, _ wanted: [ValueID]
   ) throws(Diagnostic) -> Stage {
-    var types: [TensorType?] = []
-    for id in graph.values.ids { types.append(graph.values[id].constant == nil ? values[id]?.type : nil) }
-    let key = StageKey(start: start, types: types, wanted: wanted)
+    let present = variables.compactMap { id in values[id].map { StageKey.Present(id: id, type: $0.type) } }
+    let key = StageKey(start: start, present: present, wanted: wanted)
     if let known = stages.withLock({ $0[key] }) { return known }
-    var planner = StagePlanner(graph, operators, options, wanted: wanted)
+    var types = [TensorType?](repeating: nil, count: graph.values.count)
+    for value in present { types[value.id.index] = value.type }
+    var planner = StagePlanner(graph, operators, options, wanted: wanted, sharing: shared)
     let stage = try planner.plan(from: start, types)
     stages.withLock { all in
       // A new set of shapes each run must not fill the memory.
@@ -195,7 +200,12 @@ public final class GraphExecutor: Sendable {
 
 /// What decides a stage: where it starts, and which values are there with which shapes.
 struct StageKey: Hashable, Sendable {
+  struct Present: Hashable, Sendable {
+    let id: ValueID
+    let type: TensorType
+  }
+
   let start: Int
-  let types: [TensorType?]
+  let present: [Present]
   let wanted: [ValueID]
 }

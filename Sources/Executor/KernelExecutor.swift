@@ -46,10 +46,15 @@ public final class KernelExecutor: Sendable {
 
   /// - Parameter graph: one that verifies.
   /// - Throws: `sizeOverflow`, `invalidKernel`.
-  public init(_ graph: KernelGraph, _ options: Options = Options()) throws(Diagnostic) {
+  public convenience init(_ graph: KernelGraph, _ options: Options = Options()) throws(Diagnostic) {
+    try self.init(graph, options, sharing: nil)
+  }
+
+  /// - Parameter shared: the packed constants of other executors of the same model.
+  init(_ graph: KernelGraph, _ options: Options, sharing shared: PackedConstants?) throws(Diagnostic) {
     self.graph = graph
     self.options = options
-    let context = RunContext(threads: options.threads, level: Int32(options.level))
+    let context = RunContext(threads: options.threads, level: Int32(options.level), shared: shared)
     self.context = context
     var layouts: [Layout] = []
     var constants: [Tensor?] = []

@@ -22,6 +22,8 @@ struct RunContext: Sendable {
   let threads: Int
   /// One of `FURC_CPU_*`.
   let level: Int32
+  /// Where plans look for what others packed.
+  var shared: PackedConstants?
 }
 
 /// A kernel made ready for operands of fixed layouts. Every element of the result is computed by one thread

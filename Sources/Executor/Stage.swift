@@ -80,6 +80,7 @@ struct StagePlanner {
   private var graph: Graph
   private let operators: OperatorSet
   private let options: KernelExecutor.Options
+  private let shared: PackedConstants
   private let outside: Set<ValueID>
   private var isKnown = SideTable<ValueID, Bool>(default: false)
   private var stage = Stage()
@@ -93,7 +94,11 @@ struct StagePlanner {
     var results: [ValueID] = []
   }
 
-  init(_ graph: Graph, _ operators: OperatorSet, _ options: KernelExecutor.Options, wanted: [ValueID]) {
+  init(
+    _ graph: Graph, _ operators: OperatorSet, _ options: KernelExecutor.Options, wanted: [ValueID],
+    sharing shared: PackedConstants
+  ) {
+    self.shared = shared
     self.graph = graph
     self.operators = operators
     self.options = options
@@ -216,7 +221,7 @@ struct StagePlanner {
     let outputs = segment.results.filter { lastUse[$0] >= position }
     segment.kernels.outputs = outputs.map { segment.buffers[$0] }
     let kernels = segment.kernels.canonical.fused().withoutDeadNodes
-    let executor = try KernelExecutor(kernels, options)
+    let executor = try KernelExecutor(kernels, options, sharing: shared)
     // Fusion may have dropped inputs or changed their order.
     var inputs: [ValueID] = []
     for id in kernels.inputs {
