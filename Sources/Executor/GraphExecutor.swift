@@ -9,7 +9,8 @@ import Tensors
 /// bound by the inputs of each run, and the kernels of a set of shapes are made once.
 public final class GraphExecutor: Sendable {
   public enum Mode: String, CaseIterable, Sendable {
-    /// Every operator's own evaluation, one node after the other.
+    /// Every operator's own evaluation, one node after the other; quantized contractions in integers, by the
+    /// evaluator of kernels.
     case reference
     /// Kernels, packed, fused and threaded; a node without a lowering runs its evaluation in between.
     case fast
@@ -71,7 +72,7 @@ public final class GraphExecutor: Sendable {
     for name in names { wanted.append(try value(named: name)) }
     let values =
       mode == .reference
-      ? try operators.evaluate(graph, arguments) : try runStages(arguments, wanted)
+      ? try operators.evaluate(graph, arguments, inIntegers: true) : try runStages(arguments, wanted)
     func tensors(_ ids: [ValueID]) throws(Diagnostic) -> [(name: String, tensor: Tensor)] {
       var all: [(name: String, tensor: Tensor)] = []
       for id in ids {
