@@ -1,20 +1,6 @@
 /* Registers of eight f32 with masks (AVX-512 VL). For the templates of contractions; a file may include several of these
    one after the other. */
-#undef LANES
-#undef V
-#undef M
-#undef ZERO
-#undef SET
-#undef LOAD
-#undef FMA
-#undef MASK
-#undef MASKED_LOAD
-#undef MASKED_STORE
-#undef ADD
-#undef MAX
-#undef MIN
-#undef KEEP_NAN
-#undef CANONICAL
+#include "registers_undefine.h"
 
 #define LANES 8
 #define V __m256

@@ -60,18 +60,13 @@ import Testing
     let executor = session.executor(graph)
     let sets = try (Self.shapes[model.stem] ?? []).map { try inputs(graph, $0) }
     for index in 0..<100 { _ = try executor.run(sets[index % sets.count]) }
-    var sizes = [try Self.resident()]
+    var sizes = [ProcessMemory.resident >> 10]
     for _ in 0..<5 {
       for index in 0..<1000 { _ = try executor.run(sets[index % sets.count]) }
-      sizes.append(try Self.resident())
+      sizes.append(ProcessMemory.resident >> 10)
     }
     print("\(model.stem): \(sizes) KiB resident after each 1000 runs")
     #expect(sizes[5] - sizes[1] < 2 << 10)
-  }
-
-  private static func resident() throws -> Int {
-    let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-    return (Int(text.split(separator: " ")[1]) ?? 0) * 4
   }
 
   /// The largest resident size of `furc run`, in KiB, as seen while it runs.
