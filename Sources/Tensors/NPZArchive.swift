@@ -29,6 +29,18 @@ public struct NPZArchive: Sendable {
     return try NPY.tensor(storage, range, name: "'\(path)', array '\(name)'")
   }
 
+  /// The rows of an array, of which memory holds no more than are asked for at a time.
+  /// - Throws: as `tensor(named:)`.
+  public func rows(named name: String) throws(Diagnostic) -> NPZRows {
+    let member = try member(name)
+    if member.method != 0 {
+      let cursor = try archive.cursor(member)
+      let place = "'\(path)', array '\(name)'"
+      if let rows = try NPZRows(streaming: cursor, name: place) { return rows }
+    }
+    return NPZRows(try tensor(named: name))
+  }
+
   /// An array of text, flattened. - Throws: as `tensor(named:)`.
   public func strings(named name: String) throws(Diagnostic) -> [String] {
     let (storage, range) = try content(name)
@@ -36,11 +48,15 @@ public struct NPZArchive: Sendable {
   }
 
   private func content(_ name: String) throws(Diagnostic) -> (Storage, Range<Int>) {
+    try archive.content(try member(name))
+  }
+
+  private func member(_ name: String) throws(Diagnostic) -> ZipArchive.Member {
     guard let index = names.firstIndex(of: name) else {
       let some = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
       throw Diagnostic(
         .malformedFile, "'\(path)' has no array '\(name)', but \(some.isEmpty ? "none" : some)")
     }
-    return try archive.content(archive.members[index])
+    return archive.members[index]
   }
 }

@@ -49,6 +49,26 @@ struct ZipArchive {
   /// The content of a member: a window of the file if it is stored, else memory of its own.
   /// - Throws: `malformedFile`, also if the checksum differs or the size is not believable.
   func content(_ member: Member) throws(Diagnostic) -> (Storage, Range<Int>) {
+    let range = try data(member)
+    let content: (Storage, Range<Int>)
+    if member.method == 0 {
+      content = (storage, range)
+    } else {
+      let data = UnsafeRawBufferPointer(rebasing: storage.bytes[range])
+      let inflated = withExtendedLifetime(storage) { Deflate.inflate(data, count: member.size) }
+      guard let inflated else { throw malformed(member, "its compressed bytes are damaged") }
+      content = (inflated, 0..<member.size)
+    }
+    let bytes = UnsafeRawBufferPointer(rebasing: content.0.bytes[content.1])
+    guard withExtendedLifetime(content.0, { CRC32.of(bytes) }) == member.crc else {
+      throw malformed(member, "its checksum differs")
+    }
+    return content
+  }
+
+  /// Where the bytes of a member lie in the file, deflated or not.
+  /// - Throws: `malformedFile`, also if the size is not believable.
+  func data(_ member: Member) throws(Diagnostic) -> Range<Int> {
     var reader = ByteReader(storage.bytes, name: "\(name), member '\(member.name)'", owner: storage)
     try reader.seek(to: member.headerOffset)
     guard try reader.integer(UInt32.self) == 0x0403_4B50 else { throw reader.malformed("has no zip header") }
@@ -59,29 +79,29 @@ struct ZipArchive {
       throw reader.malformed("has another name in its zip header")
     }
     try reader.skip(extraLength)
-    let data = try reader.take(member.compressedSize)
+    try reader.skip(member.compressedSize)
     let range = (reader.position - member.compressedSize)..<reader.position
     guard range.upperBound <= directoryOffset else { throw reader.malformed("overlaps the zip directory") }
-    let content: (Storage, Range<Int>)
     if member.method == 0 {
       guard member.size == member.compressedSize else { throw reader.malformed("is stored with two sizes") }
-      content = (storage, range)
     } else {
       // Deflate cannot exceed 1032 to 1; a larger claim would only make us allocate.
       let (limit, overflow) = member.compressedSize.multipliedReportingOverflow(by: 1000)
       guard overflow || member.size - (64 << 20) <= limit else {
         throw reader.malformed("claims \(member.size) bytes from \(member.compressedSize) compressed ones")
       }
-      guard let inflated = Deflate.inflate(data, count: member.size) else {
-        throw reader.malformed("its compressed bytes are damaged")
-      }
-      content = (inflated, 0..<member.size)
     }
-    let bytes = UnsafeRawBufferPointer(rebasing: content.0.bytes[content.1])
-    guard withExtendedLifetime(content.0, { CRC32.of(bytes) }) == member.crc else {
-      throw reader.malformed("its checksum differs")
-    }
-    return content
+    return range
+  }
+
+  func malformed(_ member: Member, _ what: String) -> Diagnostic {
+    ByteReader(storage.bytes, name: "\(name), member '\(member.name)'", owner: storage).malformed(what)
+  }
+
+  /// The bytes of a deflated member, one after the other.
+  /// - Throws: as `data`.
+  func cursor(_ member: Member) throws(Diagnostic) -> InflateCursor {
+    InflateCursor(storage, try data(member), size: member.size, crc: member.crc)
   }
 
   private static func member(_ reader: inout ByteReader) throws(Diagnostic) -> Member {

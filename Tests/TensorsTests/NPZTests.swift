@@ -48,6 +48,27 @@ struct NPZTests {
     #expect(throws: Diagnostic.self) { try archive.strings(named: "f32.x") }
   }
 
+  /// In any order, from stored and from deflated arrays; what is damaged is found where it is read.
+  @Test(arguments: [false, true]) func rowsAreThoseOfTheWholeArray(compressed: Bool) throws {
+    let big = try Tensor(TensorType(.f32, [300, 4, 25])) { .f32(Float($0 % 97)) }
+    var writer = NPZWriter(compressed: compressed)
+    try writer.add("x", big)
+    let bytes = writer.finish()
+    let rows = try Self.open(bytes).rows(named: "x")
+    #expect(rows.type == big.type)
+    for range in [0..<1, 1..<3, 299..<300, 7..<7, 5..<60, 0..<300] {
+      #expect(try rows.rows(range) == big.rows(range), "\(range)")
+    }
+    for range in [-1..<1, 299..<301] { #expect(throws: Diagnostic.self) { try rows.rows(range) } }
+    guard compressed else { return }
+    var damaged = bytes
+    damaged[bytes.count / 2] ^= 0x10
+    #expect(throws: Diagnostic.self) {
+      let rows = try Self.open(damaged).rows(named: "x")
+      _ = try rows.rows(0..<300)
+    }
+  }
+
   @Test func storedArraysAreWindowsOfTheFile() throws {
     let big = try Tensor(TensorType(.f32, [64, 100])) { .f32(Float($0)) }
     var writer = NPZWriter()
