@@ -46,15 +46,18 @@ public final class GraphExecutor: Sendable {
   public let mode: Mode
   public let options: KernelExecutor.Options
   private let stages = Mutex<[StageKey: Stage]>([:])
-  private let shared = PackedConstants()
+  private let shared: PackedConstants
   /// The values that a run computes or is given.
   private let variables: [ValueID]
 
-  /// - Parameter graph: one that verifies.
+  /// - Parameters:
+  ///   - graph: one that verifies.
+  ///   - other: an executor of a graph that has constants in common, whose packed forms serve both.
   public init(
     _ graph: Graph, operators: OperatorSet = .standard, mode: Mode = .fast,
-    options: KernelExecutor.Options = .init()
+    options: KernelExecutor.Options = .init(), sharingWith other: GraphExecutor? = nil
   ) {
+    shared = other?.shared ?? PackedConstants()
     self.graph = graph
     self.operators = operators
     self.mode = mode
@@ -64,15 +67,21 @@ public final class GraphExecutor: Sendable {
 
   /// - Parameter inputs: by name; all of the graph's, and no others.
   /// - Parameter names: values of the graph whose contents are wanted beside the outputs.
+  /// - Parameter inAnyOrder: whether these may have their elements in the order in which kernels left them, which
+  ///   saves a copy; shapes then say no more than how many there are.
   /// - Throws: `invalidOperand` for inputs that are missing, unknown or of another type, and for unknown
   ///   names; what operators and kernels throw.
-  public func run(_ inputs: [String: Tensor], keeping names: [String] = []) throws(Diagnostic) -> Result {
+  public func run(
+    _ inputs: [String: Tensor], keeping names: [String] = [], inAnyOrder: Bool = false
+  ) throws(Diagnostic) -> Result {
     let arguments = try bind(inputs)
     var wanted: [ValueID] = []
     for name in names { wanted.append(try value(named: name)) }
     let values =
       mode == .reference
-      ? try operators.evaluate(graph, arguments, inIntegers: true) : try runStages(arguments, wanted)
+      ? try operators.evaluate(graph, arguments, inIntegers: true)
+      : try runStages(
+        arguments, wanted, unordered: inAnyOrder ? Set(wanted).subtracting(graph.outputs) : [])
     func tensors(_ ids: [ValueID]) throws(Diagnostic) -> [(name: String, tensor: Tensor)] {
       var all: [(name: String, tensor: Tensor)] = []
       for id in ids {
@@ -162,7 +171,7 @@ public final class GraphExecutor: Sendable {
   // MARK: stages
 
   private func runStages(
-    _ inputs: [Tensor], _ wanted: [ValueID], timing clock: StepClock? = nil,
+    _ inputs: [Tensor], _ wanted: [ValueID], timing clock: StepClock? = nil, unordered: Set<ValueID> = [],
     observing: ((Stage) -> Void)? = nil
   ) throws(Diagnostic) -> SideTable<ValueID, Tensor?> {
     var values = SideTable<ValueID, Tensor?>(default: nil)
@@ -172,7 +181,7 @@ public final class GraphExecutor: Sendable {
     repeat {
       let stage = try stage(from: start, values, wanted)
       observing?(stage)
-      try stage.run(&values, graph, operators, timing: clock)
+      try stage.run(&values, graph, operators, timing: clock, unordered: unordered)
       start = stage.end
     } while start < graph.order.count
     return values

@@ -210,8 +210,11 @@ public final class KernelExecutor: Sendable {
   /// The outputs, in their order.
   /// - Parameter inputs: in the order of `graph.inputs`, each of its buffer's type.
   /// - Parameter clock: takes the time of every node, in their order.
+  /// - Parameter isUnordered: by output, whether its elements may come in the order in which kernels left them.
   /// - Throws: `invalidOperand` for inputs of other types; `indexOutOfRange`, `accumulatorOverflow`.
-  public func run(_ inputs: [Tensor], timing clock: StepClock? = nil) throws(Diagnostic) -> [Tensor] {
+  public func run(
+    _ inputs: [Tensor], timing clock: StepClock? = nil, isUnordered: [Bool] = []
+  ) throws(Diagnostic) -> [Tensor] {
     let ids = graph.inputs
     guard inputs.map(\.type) == ids.map({ graph.buffers[$0].type }) else {
       let allowed = ids.map { "'\(graph.buffers[$0].name)' \(graph.buffers[$0].type)" }
@@ -266,17 +269,23 @@ public final class KernelExecutor: Sendable {
       withExtendedLifetime(owners) {}
     }
     var outputs: [Tensor] = []
-    for id in graph.outputs { outputs.append(try tensor(id, memory[id.index])) }
+    for (index, id) in graph.outputs.enumerated() {
+      let inAnyOrder = index < isUnordered.count && isUnordered[index]
+      outputs.append(try tensor(id, memory[id.index], inAnyOrder: inAnyOrder))
+    }
     return outputs
   }
 
-  private func tensor(_ id: BufferID, _ memory: BufferMemory?) throws(Diagnostic) -> Tensor {
+  private func tensor(
+    _ id: BufferID, _ memory: BufferMemory?, inAnyOrder: Bool
+  ) throws(Diagnostic) -> Tensor {
     let type = graph.buffers[id].type
+    let isOrdered = inAnyOrder || layouts[id.index].isRowMajor(type.shape)
     switch memory {
-    case .tensor(let aligned)? where layouts[id.index].isRowMajor(type.shape):
+    case .tensor(let aligned)? where isOrdered:
       // An input or constant, perhaps under another shape.
       return try aligned.tensor.reshaped(type.shape)
-    case .owned(let result)? where layouts[id.index].isRowMajor(type.shape):
+    case .owned(let result)? where isOrdered:
       return try result.tensor(type)
     case let other?:
       let plan = try Self.relayout(type, layouts[id.index])

@@ -23,8 +23,9 @@ struct Stage: Sendable {
 
   func run(
     _ values: inout SideTable<ValueID, Tensor?>, _ graph: Graph, _ operators: OperatorSet,
-    timing clock: StepClock? = nil
+    timing clock: StepClock? = nil, unordered: Set<ValueID> = []
   ) throws(Diagnostic) {
+    let free = unordered.isEmpty ? [] : unordered.subtracting(reads(graph))
     for step in steps {
       switch step {
       case .kernels(let executor, let inputs, let outputs):
@@ -35,7 +36,9 @@ struct Stage: Sendable {
           }
           arguments.append(tensor)
         }
-        for (id, tensor) in zip(outputs, try executor.run(arguments, timing: clock)) { values[id] = tensor }
+        let isUnordered = free.isEmpty ? [] : outputs.map(free.contains)
+        let results = try executor.run(arguments, timing: clock, isUnordered: isUnordered)
+        for (id, tensor) in zip(outputs, results) { values[id] = tensor }
       case .evaluate(let node):
         clock?.start()
         defer { clock?.stop() }
@@ -46,6 +49,20 @@ struct Stage: Sendable {
       case .release(let ids): for id in ids { values[id] = nil }
       }
     }
+  }
+
+  /// What steps take from others, and all that later stages may take.
+  private func reads(_ graph: Graph) -> Set<ValueID> {
+    var reads: Set<ValueID> = []
+    for step in steps {
+      switch step {
+      case .kernels(_, let inputs, _): reads.formUnion(inputs)
+      case .evaluate(let node): reads.formUnion(graph.operands(of: node))
+      case .known, .release: break
+      }
+    }
+    for node in graph.order[end...] { reads.formUnion(graph.operands(of: node)) }
+    return reads
   }
 
   func placements(_ graph: Graph) -> [GraphExecutor.Placement] {

@@ -180,15 +180,51 @@ extension Kernel {
       operands[index].maps[dimension].terms.allSatisfy { axes[$0.axis].role == .parallel }
     }
     let shape = constant.shape
-    let strides = TensorType(.i8, kept.map { shape[$0] }).strides
     var sums = [Int](repeating: 0, count: max(kept.reduce(1) { $0 * shape[$1] }, 1))
-    var position = 0
-    forEachCoordinate(of: shape) { coordinate in
-      if case .i32(let value) = constant[position] {
-        sums[dot(kept.map { coordinate[$0] }, strides)] += Int((value &- zero).magnitude)
-      }
-      position += 1
+    var strides = [Int](repeating: 0, count: shape.count)
+    var stride = 1
+    for dimension in kept.reversed() {
+      strides[dimension] = shape[dimension] == 1 ? 0 : stride
+      stride *= shape[dimension]
+    }
+    // Runs of elements, in each of which the sum stays or moves on by one.
+    var outer = shape.count
+    while outer > 0, strides[outer - 1] == 0 { outer -= 1 }
+    let step = outer == shape.count && outer > 0 ? 1 : 0
+    if step == 1 { outer -= 1 }
+    let run = shape[outer...].reduce(1, *)
+    var start = 0
+    forEachCoordinate(of: Array(shape[..<outer])) { coordinate in
+      var target = 0
+      for (place, stride) in zip(coordinate, strides) { target += place * stride }
+      constant.addMagnitudes(start..<start + run, zero: zero, to: &sums, from: target, step: step)
+      start += run
     }
     return sums
+  }
+}
+
+extension Tensor {
+  /// Adds |element - zero| to sums, the first at `target`, each next one `step` behind, which is 0 or 1.
+  fileprivate func addMagnitudes(
+    _ range: Range<Int>, zero: Int32, to sums: inout [Int], from target: Int, step: Int
+  ) {
+    guard element == .i8, step == 0 else {
+      for (index, position) in range.enumerated() {
+        if case .i32(let value) = self[position] {
+          sums[target + index * step] += Int((value &- zero).magnitude)
+        }
+      }
+      return
+    }
+    sums[target] += withBytes { bytes in
+      guard let values = bytes.baseAddress?.assumingMemoryBound(to: Int8.self) else { return 0 }
+      var sum = 0
+      for position in range {
+        let value = Int32(values[position]) &- zero
+        sum &+= Int(value < 0 ? 0 &- value : value)
+      }
+      return sum
+    }
   }
 }
