@@ -88,6 +88,9 @@ public struct PassTable: Sendable {
         "merge-reshapes", before: "eliminate-dead-nodes", "merging leaves the shapes without users"),
     ])
 
+  /// Passes that change more than how a graph is written, for those who ask for them.
+  public static let optional: [Pass] = [.widenHalves, .dequantizeConstants]
+
   /// The same constraints over the named passes, in the order of the names; unknown names are dropped.
   public func selecting(_ names: [String]) -> PassTable {
     PassTable(names.compactMap { name in passes.first { $0.name == name } }, constraints: constraints)

@@ -6,7 +6,8 @@ import Tensors
 /// Conversion between element types, as `Tensor.converted`: floats to integers truncate and saturate,
 /// integers to integers keep the low bits, FP8 saturates.
 public struct Cast: Operator {
-  public var to = ElementType.f32
+  /// f32 where a graph leaves it out; ONNX does not.
+  public var to: ElementType?
   /// ONNX's choice for FP8; only true is supported.
   public var saturate = true
 
@@ -17,7 +18,10 @@ public struct Cast: Operator {
 
   public init() {}
 
+  private var target: ElementType { to ?? .f32 }
+
   public func infer(_ context: InferenceContext) throws(Diagnostic) -> [ValueType] {
+    let to = target
     guard saturate || (to != .f8e4m3 && to != .f8e5m2) else {
       throw Diagnostic(.invalidOperand, "a cast to \(to.rawValue) must saturate")
     }
@@ -25,22 +29,24 @@ public struct Cast: Operator {
   }
 
   public func evaluate(_ operands: [Tensor?]) throws(Diagnostic) -> [Tensor] {
-    [try operands.tensor(0).converted(to: to)]
+    [try operands.tensor(0).converted(to: target)]
   }
 
   public func lower(_ context: inout LoweringContext) throws(Diagnostic) -> [BufferID]? {
     let x = try context.operand(0)
-    let from = x.type.element
+    let (from, to) = (x.type.element, target)
     guard from.fitsRegister, to.fitsRegister else { return nil }
     if from == to { return [context.view(x.buffer, x.type.shape)] }
     let result = try context.map([x], to) { program, registers in
-      convert(registers[0], from: from, &program)
+      convert(registers[0], from: from, to: to, &program)
     }
     return [result]
   }
 
   /// The register that stores as the cast's result.
-  private func convert(_ x: Register, from: ElementType, _ program: inout Program) -> Register {
+  private func convert(
+    _ x: Register, from: ElementType, to: ElementType, _ program: inout Program
+  ) -> Register {
     switch (from.isFloat, to.isFloat) {
     case (_, false) where to == .bool:
       let zero = from.isFloat ? program.append(constant: Float(0)) : program.append(constant: Int32(0))
