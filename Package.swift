@@ -52,7 +52,7 @@ let package = Package(
     module("ONNX", operators + ["CONNX"]),
     module("Passes", operators),
     module("Executor", operators + ["CKernels"]),
-    module("Quantization", operators + ["Passes", "Executor"]),
+    module("Quantization", operators + ["Passes", "Executor", "CKernels"]),
     module("Machine", kernels),
     module("NPUISA", machine),
     module("NPUInterpreter", npuISA + ["CKernels"]),
@@ -73,7 +73,9 @@ let package = Package(
     tests("ONNXTests", operators + ["ONNX", "CONNX", "Passes", "Executor", "TestSupport"]),
     tests("PassesTests", exclude: ["Cases"], operators + ["Passes", "ONNX", "TestSupport"]),
     tests("ExecutorTests", operators + ["Executor", "CKernels", "Passes", "ONNX", "TestSupport"]),
-    tests("QuantizationTests", operators + ["Quantization", "Passes", "Executor", "ONNX", "TestSupport"]),
+    tests(
+      "QuantizationTests",
+      operators + ["Quantization", "Passes", "Executor", "ONNX", "TestSupport", "CKernels"]),
     tests("NPUTests", npuISA + ["NPUInterpreter", "NPUChecker", "TargetFiles", "TestSupport"]),
     tests(
       "NPUCompilerTests",

@@ -3,6 +3,7 @@ import Furc
 import GraphIR
 import Machine
 import NPUCompiler
+import Quantization
 import Support
 import TargetFiles
 
@@ -11,8 +12,8 @@ struct ModelArguments: ParsableArguments {
   @Option(name: .customLong("dim"), help: "The extent of a named dimension, as name=128. May be repeated.")
   var dimensions: [String] = []
 
-  @Option(help: "The first extent of inputs that leave it open.")
-  var batch = 1
+  @Option(help: "The first extent of inputs that leave it open; 1 where it must be known.")
+  var batch: Int?
 
   @Option(help: "Threads; no result depends on it.")
   var threads: Int?
@@ -22,7 +23,7 @@ struct ModelArguments: ParsableArguments {
 
   func validate() throws {
     _ = try extents()
-    guard batch > 0 else { throw ValidationError("--batch is \(batch), allowed is 1 or more") }
+    guard (batch ?? 1) > 0 else { throw ValidationError("--batch is \(batch ?? 0), allowed is 1 or more") }
     guard (threads ?? 1) > 0 else {
       throw ValidationError("--threads is \(threads ?? 0), allowed is 1 or more")
     }
@@ -61,8 +62,7 @@ struct CompileArguments: ParsableArguments {
   @Option(help: "auto or int8: the precision of a float model on an integer target.")
   var precision = "auto"
 
-  @Option(help: "An npz file of inputs to quantize by, or random:N synthetic ones.")
-  var calibration = "random:8"
+  @OptionGroup var quantizing: QuantizeArguments
 
   @Option(help: "Where weights are between runs: auto, resident or streamed.")
   var weights = "auto"
@@ -81,11 +81,14 @@ struct CompileArguments: ParsableArguments {
     guard ["auto", "int8"].contains(precision) else {
       throw ValidationError("--precision is '\(precision)', allowed are auto and int8")
     }
+    guard precision == "auto" || quantizing.minimumSQNR == nil else {
+      throw ValidationError("--min-sqnr needs --precision auto, which may raise layers to more than int8")
+    }
   }
 
   func options() throws -> CompileOptions {
     var options = CompileOptions()
-    options.calibration = try CalibrationData(argument: calibration)
+    options.quantization = try quantizing.options(seed: seed)
     guard let mode = NPUCompiler.WeightMode(rawValue: weights) else {
       throw ValidationError("--weights is '\(weights)', allowed are auto, resident and streamed")
     }
@@ -101,16 +104,21 @@ struct CompileArguments: ParsableArguments {
 
   /// Reads and compiles, and says what there is to warn of.
   func compile(
-    _ path: String, _ arguments: ModelArguments, _ console: Console
+    _ path: String, _ arguments: ModelArguments, _ console: Console, ranksLayers: Bool = false
   ) throws -> (Compilation, Session) {
     let description = try Targets.find(target)
     var watch = ContinuousClock.now
-    let model = try arguments.load(path, batch: arguments.batch)
+    let model = try arguments.load(path, batch: arguments.batch ?? 1)
     let loaded = (ContinuousClock.now - watch).inSeconds
     watch = ContinuousClock.now
     let session = arguments.session
-    var compilation = try session.compile(model, for: description, try options())
+    var options = try options()
+    options.quantization.scheme = try quantizing.readScheme()
+    options.quantization.ranksLayers = ranksLayers
+    options.quantization.progress = console.quantizing
+    var compilation = try session.compile(model, for: description, options)
     compilation.seconds.load = loaded
+    if let result = compilation.quantization?.result { try quantizing.writeScheme(result.scheme) }
     for warning in compilation.warnings { console.report(warning, file: path) }
     return (compilation, session)
   }

@@ -7,21 +7,25 @@ public final class Console: Sendable {
   private let data: @Sendable ([UInt8]) -> Void
   private let messages: @Sendable ([UInt8]) -> Void
   private let isColored: Bool
+  /// Whether messages go to a terminal, where a line may be written over.
+  private let isTerminal: Bool
 
   public init(
-    isColored: Bool = false, data: @escaping @Sendable ([UInt8]) -> Void,
+    isColored: Bool = false, isTerminal: Bool = false, data: @escaping @Sendable ([UInt8]) -> Void,
     messages: @escaping @Sendable ([UInt8]) -> Void
   ) {
     self.isColored = isColored
+    self.isTerminal = isTerminal
     self.data = data
     self.messages = messages
   }
 
   /// The process's own streams. Colors only on a terminal, and not with `NO_COLOR`.
   public static func standard() -> Console {
-    let isColored = isatty(STDERR_FILENO) == 1 && getenv("NO_COLOR") == nil
+    let isTerminal = isatty(STDERR_FILENO) == 1
     return Console(
-      isColored: isColored, data: { writeAll($0, to: STDOUT_FILENO) },
+      isColored: isTerminal && getenv("NO_COLOR") == nil, isTerminal: isTerminal,
+      data: { writeAll($0, to: STDOUT_FILENO) },
       messages: { writeAll($0, to: STDERR_FILENO) })
   }
 
@@ -35,6 +39,16 @@ public final class Console: Sendable {
 
   /// A line for people, on the side of the diagnostics.
   public func note(_ line: String) { messages(Array((line + "\n").utf8)) }
+
+  /// A bar that each call draws anew and the last one clears; nothing where messages do not go to a terminal.
+  public func progress(_ what: String, _ done: Int, of all: Int) {
+    guard isTerminal, all > 0 else { return }
+    let width = 30
+    let filled = min(done, all) * width / all
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+    messages(Array("\r\u{1B}[K".utf8))
+    if done < all { messages(Array("\(what) [\(bar)] \(done)/\(all)".utf8)) }
+  }
 
   /// One finding on one line.
   /// - Parameter file: named in the line where the finding itself does not.

@@ -23,14 +23,14 @@ struct ModelTests {
     let loaded = try Model.load(model.path("onnx"), batch: 1, session)
     let isFloat = !model.stem.contains("qdq")
     var options = CompileOptions()
-    options.calibration = isFloat ? .file(model.path("calibration.npz")) : .random(4)
+    options.quantization.calibration = isFloat ? .file(model.path("calibration.npz")) : .random(4)
     let compilation = try session.compile(loaded, for: try Targets.builtin(target), options)
     var verify = VerifyOptions()
     verify.jitterSeeds = [1]
     verify.samples = 2
     verify.labelled = .init(path: model.path("labelled.npz"), labels: "label")
     verify.rows = model.stem == "digits_cnn" ? 300 : 60
-    let result = try session.verify(compilation, calibration: options.calibration, verify)
+    let result = try session.verify(compilation, calibration: options.quantization.calibration, verify)
     for failure in result.failures { Issue.record("\(failure)") }
     #expect(result.isBitExact && result.isClean)
     #expect(result.predictedCycles == result.executedCycles && result.executedCycles > 0)

@@ -10,28 +10,38 @@ import Support
 import Tensors
 import Testing
 
-/// A model on its way from file to canonical i8.
+/// A model on its way from file to canonical i8, by the whole range of every value unless told otherwise.
 struct Flow {
   let float: Graph
-  let calibration: Calibration
-  let scheme: Scheme
+  let result: Quantizer.Result
+  var scheme: Scheme { result.scheme }
   let qdq: Graph
   let canonical: Graph
 
-  init(_ model: URL, calibration archive: URL, samples: Int = .max) throws {
+  init(
+    _ model: URL, calibration archive: URL, samples: Int = .max, _ options: Quantizer.Options = minMax
+  ) throws {
     let imported = try ONNXImporter.importModel(path: model.path, options: ImportOptions(batch: 1))
-    try self.init(imported.graph) {
+    try self.init(imported.graph, options) {
       try ArchiveSamples(try NPZArchive(archive.path), for: $0, limit: samples)
     }
   }
 
-  init<Source: SampleSource>(_ graph: Graph, samples: (Graph) throws -> Source) throws {
+  static var minMax: Quantizer.Options {
+    var options = Quantizer.Options()
+    options.method = .minMax
+    return options
+  }
+
+  init<Source: SampleSource>(
+    _ graph: Graph, _ options: Quantizer.Options = minMax, samples: (Graph) throws -> Source
+  ) throws {
     var float = graph
     _ = try PassManager(PassTable.standard.beforeQuantizing).run(on: &float)
+    float = float.withUniqueNames()
     self.float = float
-    calibration = try Calibration.run(float, on: try samples(float))
-    scheme = try Scheme.minMax(float, calibration)
-    qdq = try float.quantized(by: scheme)
+    result = try Quantizer(float, .standard, options).run(on: try samples(float))
+    qdq = result.graph
     #expect(qdq.verify() == [])
     #expect(OperatorSet.standard.check(qdq) == [])
     var canonical = qdq

@@ -14,7 +14,7 @@ struct ModelTests {
     let flow = try Flow(
       folder.appending(path: "digits_cnn.onnx"),
       calibration: folder.appending(path: "digits_cnn.calibration.npz"))
-    #expect(flow.calibration.sampleCount == 128)
+    #expect(flow.result.sampleCount == 128)
     let found = try accuracy(flow, folder.appending(path: "digits_cnn.labelled.npz"), limit: 600)
     print("digits_cnn: \(found)")
     #expect(found.float == 594.0 / 600)

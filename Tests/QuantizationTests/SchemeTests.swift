@@ -60,7 +60,10 @@ struct SchemeTests {
           method: "min-max",
           ValueRange(low, low + 1e19)))
     }
-    let scheme = Scheme(entries)
+    var scheme = Scheme(entries)
+    scheme.kept = ["a\"b", "c"]
+    scheme.equalizations = [Scheme.Equalization(value: "v", divisors: [0.25, 3])]
+    scheme.corrections = [Scheme.Correction(node: "n", added: [0, -1e-9]), .init(node: "m", added: [])]
     let read = try Scheme(json: scheme.json)
     #expect(read == scheme)
     #expect(read.json == scheme.json)

@@ -1,6 +1,7 @@
 import GraphIR
 import KernelIR
 import Machine
+import Quantization
 import Support
 
 /// All that a compilation made: the compiled model, and the graphs on the way that verification holds it to.
@@ -11,6 +12,13 @@ public struct Compilation: Sendable {
     public let kernels: KernelGraph
     /// As compiled.
     public let fused: KernelGraph
+  }
+
+  /// How a float model was quantized.
+  public struct Quantization: Sendable {
+    /// What was quantized: after passes, everything in f32.
+    public let float: Graph
+    public let result: Quantizer.Result
   }
 
   /// How long the stages took. Never part of a compiled model.
@@ -30,8 +38,8 @@ public struct Compilation: Sendable {
   public let optimized: Graph
   /// In the canonical quantized form, names unique: what the binary computes.
   public let canonical: Graph
-  /// Whether quantization was ours: the model was float and the target takes integers only.
-  public let isQuantizedHere: Bool
+  /// Where the model was float and the target takes integers only.
+  public let quantization: Quantization?
   public let devices: [Device]
   public let compiled: CompiledModel
   /// The file.

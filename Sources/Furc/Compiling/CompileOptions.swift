@@ -1,16 +1,8 @@
 import NPUCompiler
 
-/// Where the inputs for calibration come from.
-public enum CalibrationData: Equatable, Sendable {
-  /// An npz file with an array `[rows, …]` per input.
-  case file(String)
-  /// So many synthetic inputs. Ranges are plausible at best: accuracy needs real data.
-  case random(Int)
-}
-
 /// What a user may choose about a compilation.
 public struct CompileOptions: Sendable {
-  public var calibration = CalibrationData.random(8)
+  public var quantization = QuantizationOptions()
   public var weights = NPUCompiler.WeightMode.auto
   /// Mappings that are tried per kernel: a number of evaluations, never a time.
   public var effort = 16

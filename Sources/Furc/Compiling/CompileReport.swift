@@ -149,7 +149,7 @@ public struct CompileReport: Sendable {
 
   /// `model` where the model came quantized or the target takes floats, else `data` or `synthetic`.
   public var calibration: String {
-    guard compilation.isQuantizedHere else { return "model" }
+    guard compilation.quantization != nil else { return "model" }
     return compilation.warnings.contains { $0.kind == .syntheticCalibration } ? "synthetic" : "data"
   }
 

@@ -6,6 +6,7 @@ import NPUISA
 import ONNX
 import Operators
 import Passes
+import Quantization
 import Support
 import Tensors
 
@@ -25,9 +26,12 @@ extension Session {
     seconds.passes = watch.lap()
 
     var canonical = optimized
-    let quantizes = !optimized.isQuantized && !target.machine.multipliesFloats
-    if quantizes {
-      canonical = try self.optimized(try quantized(optimized, options, &warnings))
+    var quantization: Compilation.Quantization?
+    if !optimized.isQuantized, !target.machine.multipliesFloats {
+      let float = try prepared(model.graph)
+      let result = try quantized(float, options.quantization, &warnings)
+      canonical = try self.optimized(result.graph)
+      quantization = Compilation.Quantization(float: float, result: result)
     }
     canonical = canonical.withUniqueNames()
     seconds.quantize = watch.lap()
@@ -60,7 +64,7 @@ extension Session {
     let bytes = try compiled.encoded()
     seconds.emit = watch.lap()
     return Compilation(
-      model: model, optimized: optimized, canonical: canonical, isQuantizedHere: quantizes,
+      model: model, optimized: optimized, canonical: canonical, quantization: quantization,
       devices: parts.devices, compiled: compiled, bytes: bytes, warnings: warnings, seconds: seconds)
   }
 

@@ -6,41 +6,56 @@ import Support
 import Tensors
 
 extension Session {
-  /// The QDQ form of a float graph: ranges by running it on calibration data.
-  /// - Parameter graph: after the float passes, names unique.
-  /// - Throws: what reading the data and running the graph throws.
-  public func quantized(
-    _ graph: Graph, _ options: CompileOptions, _ warnings: inout [Diagnostic]
-  ) throws(Diagnostic) -> Graph {
-    let calibration: Calibration
-    switch options.calibration {
-    case .file(let path):
-      calibration = try calibrated(graph, on: try ArchiveSamples(try NPZArchive(path), for: graph))
-    case .random(let count):
-      warnings.append(
-        Diagnostic(
-          .syntheticCalibration, "quantized by \(count) synthetic inputs, which says nothing about accuracy",
-          help: "accuracy needs --calibration data.npz"))
-      let samples = try SyntheticSamples(graph, count: count, seed: options.seed, operators: operators)
-      calibration = try calibrated(graph, on: samples)
-    }
-    let scheme = try Scheme.minMax(graph, calibration)
-    return try graph.quantized(by: scheme, operators)
+  /// A float model as quantization starts from it: passes that fold and merge, everything in f32, names unique.
+  /// - Throws: what passes throw.
+  public func prepared(_ graph: Graph) throws(Diagnostic) -> Graph {
+    var result = graph
+    _ = try PassManager(passes.beforeQuantizing, operators).run(on: &result)
+    return result.withUniqueNames()
   }
 
-  private func calibrated(
-    _ graph: Graph, on samples: some SampleSource
-  ) throws(Diagnostic) -> Calibration {
-    let executor = executor(graph)
-    let results = graph.order.flatMap { graph.results(of: $0) }
-    let names = results.map { graph.values[$0].name }
-    return try Calibration.run(graph, on: samples) { (inputs) throws(Diagnostic) in
-      var values = SideTable<ValueID, Tensor?>(default: nil)
-      for id in graph.inputs { values[id] = inputs[graph.values[id].name] }
-      let kept = try executor.run(inputs, keeping: names).kept
-      for (id, entry) in zip(results, kept) { values[id] = entry.tensor }
-      return values
+  /// The QDQ form of a float graph and how it was found.
+  /// - Parameters:
+  ///   - graph: as `prepared` gives it.
+  ///   - warnings: gets one where the data are synthetic.
+  /// - Throws: what reading the data and running the graph throws; `invalidOperand` for a scheme, a kept node or a
+  ///   goal that does not fit.
+  public func quantized(
+    _ graph: Graph, _ options: QuantizationOptions, _ warnings: inout [Diagnostic]
+  ) throws(Diagnostic) -> Quantizer.Result {
+    var settings = Quantizer.Options()
+    settings.method = options.method
+    settings.equalizes = options.equalizes
+    settings.correctsBiases = options.correctsBiases
+    settings.kept = options.kept
+    settings.minimumSQNR = options.minimumSQNR
+    settings.ranksLayers = options.ranksLayers
+    settings.threads = threads
+    let quantizer = Quantizer(graph, operators, settings)
+    switch options.calibration {
+    case .file(let path):
+      let samples = try ArchiveSamples(try NPZArchive(path), for: graph)
+      return try run(quantizer, options, samples)
+    case .random(let count):
+      if options.scheme == nil {
+        warnings.append(
+          Diagnostic(
+            .syntheticCalibration,
+            "quantized by \(count) synthetic inputs, which says nothing about accuracy",
+            help: "accuracy needs --calibration data.npz"))
+      }
+      let samples = try SyntheticSamples(graph, count: count, seed: options.seed, operators: operators)
+      return try run(quantizer, options, samples)
     }
+  }
+
+  private func run(
+    _ quantizer: Quantizer, _ options: QuantizationOptions, _ samples: some SampleSource
+  ) throws(Diagnostic) -> Quantizer.Result {
+    guard let scheme = options.scheme else {
+      return try quantizer.run(on: samples, progress: options.progress)
+    }
+    return try quantizer.apply(scheme, measuringOn: samples, progress: options.progress)
   }
 
   /// Runs a graph on the CPU.

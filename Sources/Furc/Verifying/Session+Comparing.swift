@@ -70,7 +70,7 @@ extension Session {
   func compareFloat(
     _ compilation: Compilation, _ samples: [InputSet], _ options: VerifyOptions, _ result: inout Verification
   ) throws(Diagnostic) {
-    let float = executor(compilation.isQuantizedHere ? compilation.optimized : compilation.model.graph)
+    let float = executor(compilation.quantization != nil ? compilation.optimized : compilation.model.graph)
     let quantized = executor(compilation.canonical)
     var ratios: [(output: String, ratio: SignalToNoise)] = []
     var agreeing = 0

@@ -31,6 +31,9 @@ extension Session {
       result.fail("the checker has \(result.checkerFindings.count) findings, the first: \(first)")
     }
     try compareFloat(compilation, samples, options, &result)
+    if options.comparesLayers, let quantization = compilation.quantization {
+      result.layers = try layers(quantization, compilation.canonical, samples)
+    }
     return result
   }
 

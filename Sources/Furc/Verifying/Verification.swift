@@ -22,6 +22,8 @@ public struct VerifyOptions: Sendable {
   /// Whether the evaluators of all operators run beside the kernels.
   public var comparesReference = true
   public var labelled: Labelled?
+  /// Whether layers are compared one by one; only of models that were quantized here.
+  public var comparesLayers = false
   /// Of labelled rows.
   public var rows = Int.max
   public var seed: UInt64 = 0
@@ -63,6 +65,8 @@ public struct Verification: Sendable {
   public internal(set) var checkerFindings: [Diagnostic] = []
   /// Float against quantized, by output; infinite where nothing differs.
   public internal(set) var sqnr: [(output: String, decibels: Double)] = []
+  /// Where they were asked for, the costliest first.
+  public internal(set) var layers: [LayerReport] = []
   /// Over labelled rows if there are any, else over the samples.
   public internal(set) var topOneAgreement: Double?
   public internal(set) var accuracy: Accuracy?

@@ -32,6 +32,7 @@ extension Verification {
       ])
     }
     members.append(.init("runs", .array(runs)))
+    if !layers.isEmpty { members.append(.init("layers", .array(layers.map(\.json)))) }
     members.append(.init("failures", .array(failures.map { .string($0.message) })))
     return .object(members)
   }
@@ -45,16 +46,14 @@ extension Verification {
     lines.append("cycles         predicted \(predictedCycles), executed \(executedCycles)")
     lines.append("load cycles    predicted \(predictedLoadCycles), executed \(executedLoadCycles)")
     lines.append("checker        \(isClean ? "clean" : "\(checkerFindings.count) findings")")
-    for (output, decibels) in sqnr {
-      lines.append(
-        "sqnr           \(output): \(decibels.isFinite ? "\(fixed(decibels, 2)) dB" : "no difference")")
-    }
+    for (output, ratio) in sqnr { lines.append("sqnr           \(output): \(decibels(ratio))") }
     if let topOneAgreement { lines.append("top-1 agrees   \(fixed(topOneAgreement * 100, 2)) %") }
     if let accuracy {
       lines.append(
         "accuracy       float \(fixed(accuracy.float * 100, 2)) %, quantized \(fixed(accuracy.quantized * 100, 2)) % of "
           + "\(accuracy.rows) rows")
     }
+    lines += layers.lines
     lines.append("verified       \(passed ? "yes" : "NO")")
     return lines
   }

@@ -45,7 +45,7 @@ struct BenchVerb: Verb {
     let session = reading.session
     let start = ContinuousClock.now
     let resident = ProcessMemory.resident
-    let loaded = try reading.load(model, batch: input == nil ? reading.batch : nil)
+    let loaded = try reading.load(model, batch: reading.batch ?? (input == nil ? 1 : nil))
     let importing = ExecutorBench.Import(
       seconds: (ContinuousClock.now - start).inSeconds, residentBytes: ProcessMemory.resident - resident)
     let graph = noOptimize ? loaded.graph : try session.optimized(loaded.graph)

@@ -40,7 +40,8 @@ struct CompileVerb: Verb {
     var verification: Verification?
     if !noVerify {
       let start = ContinuousClock.now
-      let result = try session.verify(compilation, calibration: try arguments.options().calibration, .quick)
+      let result = try session.verify(
+        compilation, calibration: try arguments.options().quantization.calibration, .quick)
       compilation.seconds.verify = (ContinuousClock.now - start).inSeconds
       for failure in result.failures { console.report(failure, file: model) }
       guard result.passed else { throw ExitStatus.failed }

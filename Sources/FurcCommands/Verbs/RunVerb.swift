@@ -159,7 +159,8 @@ struct RunVerb: Verb {
   private func runModel() throws -> Outcome {
     let session = reading.session
     let shapes = try input.map { try InputSets.shapes($0) } ?? [:]
-    let loaded = try reading.load(model, batch: input == nil ? reading.batch : nil, inputShapes: shapes)
+    let loaded = try reading.load(
+      model, batch: reading.batch ?? (input == nil ? 1 : nil), inputShapes: shapes)
     let graph = noOptimize ? loaded.graph : try session.optimized(loaded.graph)
     let executor = session.executor(graph, strict ? .reference : .fast)
     if let steps { return try runModel(graph, executor, steps) }

@@ -27,6 +27,9 @@ struct VerifyVerb: Verb {
   @Option(help: "Labelled rows that count, from the first on.")
   var rows: Int?
 
+  @Flag(help: "Compare layer by layer, and rank layers by what quantizing each costs.")
+  var layers = false
+
   @Option(help: "Inputs that the binary runs on.")
   var samples = 2
 
@@ -56,16 +59,21 @@ struct VerifyVerb: Verb {
   }
 
   func run(_ console: Console) throws {
-    let (compilation, session) = try arguments.compile(model, reading, console)
+    let (compilation, session) = try arguments.compile(
+      model, reading, console, ranksLayers: layers)
     var options = VerifyOptions()
     options.samples = samples
     options.seed = arguments.seed
     options.isStrict = !noStrict
     options.jitterSeeds = (0..<UInt64(jitter)).map { $0 + 1 }
+    options.comparesLayers = layers
     options.labelled = data.map { VerifyOptions.Labelled(path: $0, labels: labels) }
     if let rows { options.rows = rows }
+    if layers, compilation.quantization == nil {
+      throw ValidationError("--layers compares with the float model, and '\(model)' came quantized")
+    }
     let result = try session.verify(
-      compilation, calibration: try arguments.options().calibration, options)
+      compilation, calibration: try arguments.options().quantization.calibration, options)
     for failure in result.failures { console.report(failure, file: model) }
     let table = try mutantTable(compilation, session)
     if json {

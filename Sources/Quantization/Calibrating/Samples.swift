@@ -11,11 +11,11 @@ public protocol SampleSource: Sendable {
 
 /// Consecutive rows of arrays `<input>[N, …]`. A sample is as many rows as the input's first extent says,
 /// one where it is symbolic; an array that has one dimension more than the input gives one element of its
-/// first dimension. Rows that do not fill a sample are left out.
+/// first dimension. Rows that do not fill a sample are left out. Memory holds the rows of one sample at a time.
 public struct ArchiveSamples: SampleSource {
   private struct Input: Sendable {
     let name: String
-    let array: Tensor
+    let array: NPZRows
     let element: ElementType
     let rows: Int
     /// Whether the first dimension of the array is none of the input's.
@@ -29,25 +29,29 @@ public struct ArchiveSamples: SampleSource {
   /// - Throws: `malformedFile` for an input without an array; `invalidOperand` for an array that does not
   ///   fit its input.
   public init(_ archive: NPZArchive, for graph: Graph, limit: Int = .max) throws(Diagnostic) {
-    var arrays: [String: Tensor] = [:]
+    var arrays: [String: NPZRows] = [:]
     for input in graph.inputs {
       let name = graph.values[input].name
-      arrays[name] = try archive.tensor(named: name)
+      arrays[name] = try archive.rows(named: name)
     }
     try self.init(arrays, for: graph, limit: limit)
   }
 
   /// - Throws: `invalidOperand` for an input without an array or an array that does not fit its input.
   public init(_ arrays: [String: Tensor], for graph: Graph, limit: Int = .max) throws(Diagnostic) {
+    try self.init(arrays.mapValues { NPZRows($0) }, for: graph, limit: limit)
+  }
+
+  private init(_ arrays: [String: NPZRows], for graph: Graph, limit: Int) throws(Diagnostic) {
     var inputs: [Input] = []
     for id in graph.inputs {
       let (name, type) = (graph.values[id].name, graph.values[id].type)
       guard let array = arrays[name] else {
         throw Diagnostic(.invalidOperand, "no samples are given for input '\(name)'")
       }
-      let isBatch = !type.shape.isEmpty && Self.fits(array.shape.dropFirst(), type.shape.dropFirst())
-      let isStacked = !isBatch && Self.fits(array.shape.dropFirst(), type.shape[...])
-      guard !array.shape.isEmpty, isBatch || isStacked else {
+      let isBatch = !type.shape.isEmpty && Self.fits(array.type.shape.dropFirst(), type.shape.dropFirst())
+      let isStacked = !isBatch && Self.fits(array.type.shape.dropFirst(), type.shape[...])
+      guard !array.type.shape.isEmpty, isBatch || isStacked else {
         throw Diagnostic(
           .invalidOperand, "samples of input '\(name)' are \(array.type), the input is \(type)")
       }
@@ -56,7 +60,7 @@ public struct ArchiveSamples: SampleSource {
         Input(name: name, array: array, element: type.element, rows: max(rows, 1), isStacked: isStacked))
     }
     self.inputs = inputs
-    count = min(limit, inputs.map { $0.array.shape[0] / $0.rows }.min() ?? 0)
+    count = min(limit, inputs.map { $0.array.type.shape[0] / $0.rows }.min() ?? 0)
   }
 
   private static func fits(_ shape: ArraySlice<Int>, _ dimensions: ArraySlice<Dimension>) -> Bool {

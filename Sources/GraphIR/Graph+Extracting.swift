@@ -1,9 +1,8 @@
-import GraphIR
 import Support
 import Tensors
 
 extension Graph {
-  /// The same graph in which no two inputs or results share a name and none is empty, so that buffers may go by
+  /// The same graph in which no two values share a name and none is empty, so that buffers and schemes may go by
   /// them; likewise no two nodes. Names of inputs and outputs stay.
   public func withUniqueNames() -> Graph {
     var rewriter = Rewriter(self)
@@ -12,11 +11,11 @@ extension Graph {
     for id in outputs where values[id].definition == .result { taken.insert(values[id].name) }
     let interface = Set(outputs)
     var seen: Set<String> = []
-    for id in order.flatMap({ results(of: $0) }) {
+    for id in order.flatMap({ results(of: $0) }) + constants {
       let name = values[id].name
       if interface.contains(id), !name.isEmpty, seen.insert(name).inserted { continue }
       if !name.isEmpty, taken.insert(name).inserted { continue }
-      let base = name.isEmpty ? "v\(id.index)" : name
+      let base = name.isEmpty ? "\(values[id].constant == nil ? "v" : "c")\(id.index)" : name
       var candidate = base
       var number = 2
       while !taken.insert(candidate).inserted {
@@ -45,7 +44,7 @@ extension Graph {
   }
 
   /// The same graph with other outputs, for looking at what lies between.
-  func returning(_ outputs: [ValueID]) -> Graph {
+  package func returning(_ outputs: [ValueID]) -> Graph {
     var rewriter = Rewriter(self)
     rewriter.setOutputs(outputs)
     return rewriter.finish()
@@ -56,7 +55,7 @@ extension Graph {
   ///   - nodes: in program order.
   ///   - outputs: results of these nodes, or constants.
   /// - Precondition: names are unique.
-  func extracting(_ nodes: [NodeID], returning outputs: [ValueID], name: String) -> Graph {
+  package func extracting(_ nodes: [NodeID], returning outputs: [ValueID], name: String) -> Graph {
     let defined = Set(nodes.flatMap { results(of: $0) })
     let needed = Set(nodes.flatMap { operands(of: $0) }).union(outputs).filter { !$0.isNone }.subtracting(
       defined)

@@ -58,6 +58,7 @@ enum QuantizedRole: Equatable {
     "Unsqueeze": (.move, [0]),
     "Transpose": (.move, [0]),
     "Slice": (.move, [0]),
+    "Gather": (.move, [0]),
     "Expand": (.move, [0]),
     "Tile": (.move, [0]),
     "DepthToSpace": (.move, [0]),

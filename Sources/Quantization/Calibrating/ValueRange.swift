@@ -1,3 +1,4 @@
+import CKernels
 import GraphIR
 import Support
 import Tensors
@@ -19,13 +20,9 @@ public struct ValueRange: Equatable, Sendable {
   public init?(_ tensor: Tensor) {
     guard tensor.element == .f32 else { return nil }
     var (low, high) = (Float.infinity, -Float.infinity)
-    tensor.withBytes { bytes in
-      for offset in stride(from: 0, to: bytes.count, by: 4) {
-        let value = bytes.loadUnaligned(fromByteOffset: offset, as: Float.self)
-        guard value.isFinite else { continue }
-        if value < low { low = value }
-        if value > high { high = value }
-      }
+    tensor.withFloats { x in
+      guard let base = x.baseAddress else { return }
+      furc_range(base, Int64(x.count), &low, &high, Kernels.level)
     }
     guard low <= high else { return nil }
     self.init(low, high)

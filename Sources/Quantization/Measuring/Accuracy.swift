@@ -1,27 +1,5 @@
-import Glibc
 import Support
 import Tensors
-
-/// The ratio of the energy of reference values to that of what quantization adds to them, over any number
-/// of tensors.
-public struct SignalToNoise: Sendable {
-  private var signal = 0.0
-  private var noise = 0.0
-
-  public init() {}
-
-  /// - Precondition: both of one shape; any element types.
-  public mutating func add(reference: Tensor, quantized: Tensor) {
-    precondition(reference.count == quantized.count, "\(reference.type) and \(quantized.type)")
-    for (value, other) in zip(reference.doubleElements(), quantized.doubleElements()) {
-      signal += value * value
-      noise += (value - other) * (value - other)
-    }
-  }
-
-  /// In dB; ∞ where nothing differs, -∞ where there is noise without signal.
-  public var decibels: Double { noise == 0 ? .infinity : 10 * log10(signal / noise) }
-}
 
 /// The signal-to-quantization-noise ratio of one tensor in dB. - Precondition: both of one shape.
 public func sqnr(reference: Tensor, quantized: Tensor) -> Double {

@@ -1,6 +1,8 @@
 import GraphIR
 import Operators
+import Passes
 import Support
+import Synchronization
 import Tensors
 
 extension Graph {
@@ -10,19 +12,89 @@ extension Graph {
   /// like those of an f32 value that some node reads quantized. Biases become i32 with the product of the
   /// scales. What the graph already quantizes or dequantizes itself stays as it is. The pass `fuse-qdq` makes
   /// the canonical form of it.
-  /// - Parameter scheme: a node is quantized where it has entries for all values that the node computes on.
-  /// - Throws: `invalidOperand` for an entry that does not fit its value.
+  /// - Parameter scheme: a node that it does not keep is quantized where it has entries for all values that the node
+  ///   computes on. Entries of values that are not there say nothing.
+  /// - Throws: `invalidOperand` for an entry that does not fit its value, and a kept node that is not there.
   public func quantized(
     by scheme: Scheme, _ operators: OperatorSet = .standard
   ) throws(Diagnostic) -> Graph {
-    var insertion = QDQInsertion(self, scheme, operators)
+    try quantized(by: scheme, operators, sharing: StoredConstants())
+  }
+
+  /// - Parameter constants: those that other quantizations of the same graph made.
+  func quantized(
+    by scheme: Scheme, _ operators: OperatorSet, sharing constants: StoredConstants
+  ) throws(Diagnostic) -> Graph {
+    let corrected = try self.corrected(by: scheme, operators)
+    var insertion = try QDQInsertion(corrected, scheme, operators, constants)
     try insertion.checkEntries()
-    for node in order { try insertion.add(node) }
+    for node in corrected.order { try insertion.add(node) }
     return insertion.finish()
+  }
+
+  /// The float graph with equalized channels and corrected biases: what the entries of the scheme are about.
+  public func corrected(
+    by scheme: Scheme, _ operators: OperatorSet = .standard
+  ) throws(Diagnostic) -> Graph {
+    // What stays in f32 loses nothing that a correction could give back.
+    let corrections = scheme.corrections.filter { !scheme.kept.contains($0.node) }
+    guard !scheme.equalizations.isEmpty || !corrections.isEmpty else { return self }
+    var graph = self
+    // Weights that the model stores as integers keep their numbers, unless they must be scaled.
+    let scaling: [Pass] =
+      scheme.equalizations.isEmpty ? [] : [.dequantizeConstants, .scaleChannels(scheme.equalizations)]
+    let passes = PassTable(scaling + [.correctBiases(corrections), .eliminateDeadNodes])
+    var options = PassManager.Options()
+    options.verifiesEach = false
+    _ = try PassManager(passes, operators, options).run(on: &graph)
+    return graph
+  }
+}
+
+extension Graph {
+  /// - Throws: `invalidOperand` for a name that no node has.
+  func nodes(named names: [String]) throws(Diagnostic) -> Set<NodeID> {
+    let keys = NodeKeys(self)
+    var found: Set<NodeID> = []
+    for name in names {
+      guard let node = keys.node(name) else {
+        throw Diagnostic(
+          .invalidOperand, "no node '\(name)' is there to keep",
+          help: "passes may have merged it into another; `furc opt --text` shows the nodes")
+      }
+      found.insert(node)
+    }
+    return found
+  }
+}
+
+/// Constants as they are stored, so that quantizing a graph again does not round all weights again.
+final class StoredConstants: Sendable {
+  private struct Key: Hashable {
+    let storage: ObjectIdentifier
+    let offset: Int
+    let quantization: Quantization
+  }
+
+  private struct Entry {
+    /// Keeps the key's identity from being that of other bytes.
+    let real: Tensor
+    let stored: Tensor
+  }
+
+  private let entries = Mutex<[Key: Entry]>([:])
+
+  func stored(_ real: Tensor, _ quantization: Quantization) throws(Diagnostic) -> Tensor {
+    let key = Key(storage: ObjectIdentifier(real.storage), offset: real.offset, quantization: quantization)
+    if let known = entries.withLock({ $0[key] }), known.real.type == real.type { return known.stored }
+    let stored = try real.stored(quantization)
+    entries.withLock { $0[key] = Entry(real: real, stored: stored) }
+    return stored
   }
 }
 
 private struct QDQInsertion {
+  private let constants: StoredConstants
   private let graph: Graph
   private let operators: OperatorSet
   private let groups: ScaleGroups
@@ -32,10 +104,13 @@ private struct QDQInsertion {
   private var plain = SideTable<ValueID, ValueID>(default: .none)
   private var dequantized = SideTable<ValueID, ValueID>(default: .none)
 
-  init(_ graph: Graph, _ scheme: Scheme, _ operators: OperatorSet) {
+  init(
+    _ graph: Graph, _ scheme: Scheme, _ operators: OperatorSet, _ constants: StoredConstants
+  ) throws(Diagnostic) {
+    self.constants = constants
     self.graph = graph
     self.operators = operators
-    groups = ScaleGroups(graph)
+    groups = ScaleGroups(graph, keeping: try graph.nodes(named: scheme.kept))
     builder = GraphBuilder(name: graph.name)
     let keys = ValueKeys(graph)
     for id in graph.values.ids { entries[id] = scheme[keys[id]] }
@@ -70,7 +145,7 @@ private struct QDQInsertion {
   mutating func add(_ id: NodeID) throws(Diagnostic) {
     let node = graph.nodes[id]
     let results = graph.results(of: id)
-    guard let (role, positions) = quantization(of: id) else {
+    guard let quantized = quantization(of: id) else {
       let operands = graph.operands(of: id).map { $0.isNone ? $0 : real($0) }
       let new = builder.node(node, operands, results: results.map { graph.values[$0] })
       for (old, new) in zip(results, new) { plain[old] = new }
@@ -80,9 +155,9 @@ private struct QDQInsertion {
     for (position, value) in graph.operands(of: id).enumerated() {
       if value.isNone {
         operands.append(value)
-      } else if positions.contains(position) {
+      } else if quantized.operands.contains(position) {
         operands.append(try quantizedOperand(value, of: id))
-      } else if role == .contraction, position == 2 {
+      } else if quantized.role == .contraction, position == 2 {
         operands.append(try bias(value, of: id))
       } else {
         operands.append(real(value))
@@ -101,8 +176,10 @@ private struct QDQInsertion {
   }
 
   /// The role of a node all of whose values have entries, or nil.
-  private func quantization(of id: NodeID) -> (role: QuantizedRole, operands: [Int])? {
-    guard let found = QuantizedRole.of(id, in: graph) else { return nil }
+  private func quantization(of id: NodeID) -> QuantizedNode? {
+    guard let found = groups.role(of: id), groups.isWorthwhile(groups.root(graph.results(of: id)[0])) else {
+      return nil
+    }
     let operands = graph.operands(of: id)
     let isReady = { (value: ValueID) in entries[value] != nil || groups.isSettled[value] }
     guard found.operands.allSatisfy({ isReady(operands[$0]) }), isReady(graph.results(of: id)[0]) else {
@@ -141,7 +218,7 @@ private struct QDQInsertion {
     let sources = graph.nodes[user].sources
     let name = graph.values[value].name
     if let constant = graph.constant(value) {
-      let stored = try entry.quantization.quantize(constant, to: entry.element)
+      let stored = try constants.stored(constant, entry.quantization)
       let id = builder.constant(stored, name: name)
       dequantized[value] = try dequantize(id, entry.quantization, .i8, constant.shape, sources: sources)
     } else {
