@@ -2,6 +2,7 @@ import GraphIR
 import KernelIR
 import Machine
 import NPUISA
+import Quantization
 import Support
 import Tensors
 
@@ -133,6 +134,7 @@ public struct CompileReport: Sendable {
       .init("energy_uj", energy.map { .number($0, decimals: 3) } ?? .null),
       .init("host_nodes", .array(hostNodes)), .init("sha256", .string(compilation.digest.hex)),
       .init("calibration", .string(calibration)),
+      .init("quantization", quantization.map { .object($0.members) } ?? .null),
       .init(
         "seconds",
         .object([
@@ -153,6 +155,10 @@ public struct CompileReport: Sendable {
     return compilation.warnings.contains { $0.kind == .syntheticCalibration } ? "synthetic" : "data"
   }
 
+  private var quantization: QuantizationReport? {
+    compilation.quantization.map { QuantizationReport($0.result) }
+  }
+
   /// The same for people.
   public var lines: [String] {
     let outline = compilation.compiled.outline
@@ -171,6 +177,10 @@ public struct CompileReport: Sendable {
     }
     if let energy { lines.append("energy         \(fixed(energy, 2)) uJ") }
     lines.append("calibration    \(calibration)")
+    for (output, ratio) in quantization?.result.sqnr ?? [] {
+      lines.append("sqnr           \(output): \(decibels(ratio.decibels))")
+    }
+    lines += quantization?.kept ?? []
     if !outline.hostNodes.isEmpty { lines.append("host nodes     \(outline.hostNodes.count)") }
     for node in outline.hostNodes { lines.append("  \(node.op) '\(node.node)': \(node.reason)") }
     lines.append("sha256         \(compilation.digest.hex)")

@@ -34,6 +34,12 @@ public struct QuantizationReport: Sendable {
     ]
   }
 
+  /// Which nodes stay in f32, on one line, or nothing.
+  public var kept: [String] {
+    let kept = result.scheme.kept
+    return kept.isEmpty ? [] : ["kept in f32    \(kept.count) nodes: \(kept.joined(separator: ", "))"]
+  }
+
   public var lines: [String] {
     let scheme = result.scheme
     var lines = [
@@ -45,8 +51,7 @@ public struct QuantizationReport: Sendable {
     for (output, ratio) in result.sqnr {
       lines.append("sqnr           \(output): \(decibels(ratio.decibels))")
     }
-    if !scheme.kept.isEmpty { lines.append("kept in f32    " + scheme.kept.joined(separator: ", ")) }
-    return lines + result.costs.lines
+    return lines + kept + result.costs.lines
   }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Furc
 import Machine
 import NPUISA
+import Quantization
 import Support
 
 struct VerifyVerb: Verb {
@@ -76,12 +77,17 @@ struct VerifyVerb: Verb {
       compilation, calibration: try arguments.options().quantization.calibration, options)
     for failure in result.failures { console.report(failure, file: model) }
     let table = try mutantTable(compilation, session)
+    let quantization = compilation.quantization?.result
     if json {
       guard case .object(var members) = result.json else { return }
+      if let quantization {
+        members.append(.init("kept", .array(quantization.scheme.kept.map { .string($0) })))
+      }
       if let table { members.append(.init("mutants", table.json)) }
       console.print(.object(members))
     } else {
-      for line in result.lines + (table?.lines ?? []) { console.print(line) }
+      let kept = quantization.map { QuantizationReport($0).kept } ?? []
+      for line in kept + result.lines + (table?.lines ?? []) { console.print(line) }
     }
     for path in table?.missed ?? [] {
       console.report(

@@ -3,7 +3,7 @@ import Operators
 import Support
 import Tensors
 
-/// Keeps as few of the costliest layers in f32 as bring every output to a signal-to-noise ratio.
+/// Keeps few of the costliest layers in f32, none of which could go, so that every output has a signal-to-noise ratio.
 struct PrecisionSearch {
   let graph: Graph
   let network: NetworkError
@@ -35,12 +35,22 @@ struct PrecisionSearch {
       let middle = (low + high) / 2
       if try failing(keeping(middle, costs, scheme)).isEmpty { high = middle } else { low = middle }
     }
-    return (keeping(high, costs, scheme), Array(costs.ranked.prefix(high)), costs.ranked)
+    // A layer between others gains little by itself: what the goal does not need goes back, the cheapest first.
+    var raised = Array(costs.ranked.prefix(high))
+    for cost in raised.reversed() {
+      let fewer = raised.filter { $0 != cost }
+      if try failing(keeping(fewer, costs, scheme)).isEmpty { raised = fewer }
+    }
+    return (keeping(raised, costs, scheme), raised, costs.ranked)
   }
 
   private func keeping(_ count: Int, _ costs: LayerCosts, _ scheme: Scheme) -> Scheme {
+    keeping(Array(costs.ranked.prefix(count)), costs, scheme)
+  }
+
+  private func keeping(_ raised: [LayerCost], _ costs: LayerCosts, _ scheme: Scheme) -> Scheme {
     var kept = Set(scheme.kept)
-    for cost in costs.ranked.prefix(count) { kept.formUnion(costs.nodes[cost.node] ?? []) }
+    for cost in raised { kept.formUnion(costs.nodes[cost.node] ?? []) }
     var result = scheme
     result.kept = kept.sorted()
     return result
