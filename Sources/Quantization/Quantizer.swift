@@ -77,11 +77,12 @@ public struct Quantizer: Sendable {
     if starts.count > 1, selection.elements > Self.mostElements / samples.count {
       starts = [try better(starts, runner, selection, network)]
     }
-    var best: (scheme: Scheme, noise: Double)?
+    var best: Candidate?
     for start in starts {
-      let found = try scheme(from: start, runner, samples, selection, network, progress)
+      let found = try candidate(from: start, runner, samples, selection, network, progress)
       if found.noise < best?.noise ?? .infinity || best == nil { best = found }
     }
+    if let found = best, isAutomatic { best = try refined(found, selection, network) }
     return try finished(best?.scheme ?? plain, samples.count, network, progress)
   }
 
@@ -117,6 +118,14 @@ public struct Quantizer: Sendable {
       costs: costs)
   }
 
+  /// A scheme, the noise that it leaves, and what it was made from.
+  private struct Candidate {
+    var scheme: Scheme
+    var noise: Double
+    let builder: SchemeBuilder
+    let runner: ValueRunner
+  }
+
   private var isAutomatic: Bool { options.method == .automatic }
 
   /// Where all samples together show fewer values than this, alternatives are followed to the end before one is
@@ -124,10 +133,10 @@ public struct Quantizer: Sendable {
   private static let mostElements = 1 << 27
 
   /// - Parameter start: what is decided so far: equalizations and kept nodes.
-  private func scheme(
+  private func candidate(
     from start: Scheme, _ plain: ValueRunner, _ samples: some SampleSource,
     _ selection: Selection<some SampleSource>, _ network: NetworkError, _ progress: (Step) -> Void
-  ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
+  ) throws(Diagnostic) -> Candidate {
     let runner = try self.runner(of: start, plain)
     let groups = ScaleGroups(runner.graph, keeping: try runner.graph.nodes(named: start.kept))
     let calibration = try Calibration.run(
@@ -138,7 +147,25 @@ public struct Quantizer: Sendable {
     if options.correctsBiases ?? isAutomatic {
       found = try corrected(found, runner, selection, network, progress)
     }
-    return found
+    return Candidate(scheme: found.scheme, noise: found.noise, builder: builder, runner: runner)
+  }
+
+  /// As often as shows 2^29 values the network may be quantized to refine a scheme, at most 64 times.
+  private func refined(
+    _ found: Candidate, _ selection: Selection<some SampleSource>, _ network: NetworkError
+  ) throws(Diagnostic) -> Candidate {
+    let budget = min(64, (1 << 29) / max(selection.elements * selection.count, 1))
+    guard budget > 4 else { return found }
+    var refinement = Refinement(found.builder, found.runner, network, operators, budget: budget)
+    // The builder's graph has its equalized channels already.
+    var own = (scheme: found.scheme, noise: found.noise)
+    own.scheme.equalizations = []
+    if options.correctsBiases ?? true { own = try refinement.refineBiases(own) }
+    own = try refinement.refineRanges(own)
+    var result = found
+    (result.scheme, result.noise) = own
+    result.scheme.equalizations = found.scheme.equalizations
+    return result
   }
 
   /// Of the graph with equalized channels.

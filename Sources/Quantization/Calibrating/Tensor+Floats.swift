@@ -1,5 +1,7 @@
 import CKernels
 import GraphIR
+import KernelIR
+import Operators
 import Support
 import Tensors
 
@@ -52,6 +54,20 @@ extension Tensor {
         furc_round_trip(
           from, Int64(count), quantization.scale[channel], quantization.zeroPoint[channel], range.lowerBound,
           range.upperBound, into + start, Kernels.level)
+      }
+    }
+  }
+}
+
+extension Quantization {
+  /// The real numbers of stored ones: as `dequantize`, faster for i8 of one scale.
+  func real(_ stored: Tensor) throws(Diagnostic) -> Tensor {
+    guard stored.element == .i8, axis == nil else { return try dequantize(stored) }
+    let table = (-128...127).map { Arithmetic.dequantize($0, scale: scale[0], zeroPoint: zeroPoint[0]) }
+    return try Tensor(TensorType(.f32, stored.shape)) { memory in
+      guard let into = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+      stored.withBytes { bytes in
+        for (index, byte) in bytes.enumerated() { into[index] = table[Int(Int8(bitPattern: byte)) + 128] }
       }
     }
   }

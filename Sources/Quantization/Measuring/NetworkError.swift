@@ -9,7 +9,7 @@ import Tensors
 /// or Sigmoid turns into outputs. Probabilities near 0 and 1 hide most of an error and show the rest many times over,
 /// so that they alone would let chance decide between quantizations that are almost alike.
 package final class NetworkError {
-  private let samples: [[String: Tensor]]
+  let samples: [[String: Tensor]]
   private let outputs: [String]
   private let scores: [String]
   /// By sample, outputs before scores.
@@ -48,8 +48,21 @@ package final class NetworkError {
     try measure(graph).reduce(1) { $0 * max($1.relativeNoise, 1e-30) }
   }
 
+  /// The same, and on the way the means of the channels (dimension 1) of some values, by name; none for values that the
+  /// quantized graph does not have.
+  func noise(
+    _ graph: Graph, meansOf names: [String]
+  ) throws(Diagnostic) -> (noise: Double, means: [ChannelMeans]) {
+    var means = names.map { _ in ChannelMeans() }
+    let ratios = try measure(graph, names) { index, tensor in means[index].add(tensor) }
+    return (ratios.reduce(1) { $0 * max($1.relativeNoise, 1e-30) }, means)
+  }
+
   /// Of outputs, then of scores.
-  private func measure(_ graph: Graph) throws(Diagnostic) -> [SignalToNoise] {
+  /// - Parameter probe: gets the real numbers of some other values, by their place among the names.
+  private func measure(
+    _ graph: Graph, _ probed: [String] = [], _ probe: (Int, Tensor) -> Void = { _, _ in }
+  ) throws(Diagnostic) -> [SignalToNoise] {
     var canonical = graph
     var options = PassManager.Options()
     options.verifiesEach = false
@@ -57,12 +70,12 @@ package final class NetworkError {
     let executor = GraphExecutor(
       canonical, operators: operators, options: .init(threads: threads), sharingWith: executor)
     self.executor = executor
-    let known = scores.map { name in
-      canonical.values.ids.first {
-        canonical.values[$0].name == name && canonical.values[$0].definition == .result
-      }
+    var results: [String: ValueID] = [:]
+    for id in canonical.order.flatMap({ canonical.results(of: $0) }) {
+      results[canonical.values[id].name] = id
     }
-    let kept = zip(scores, known).filter { $0.1 != nil }.map(\.0)
+    let known = (scores + probed).map { results[$0] }
+    let kept = Set(known.compactMap { $0 }).sorted().map { canonical.values[$0].name }
     var ratios = (outputs + scores).map { _ in SignalToNoise() }
     for (sample, expected) in zip(samples, expected) {
       let run = try executor.run(sample, keeping: kept)
@@ -71,7 +84,11 @@ package final class NetworkError {
       }
       for (index, id) in known.enumerated() {
         guard let id, let stored = run[canonical.values[id].name] else { continue }
-        let real = try canonical.values[id].quantization?.dequantize(stored) ?? stored
+        let real = try canonical.values[id].quantization?.real(stored) ?? stored
+        guard index < scores.count else {
+          probe(index - scores.count, real)
+          continue
+        }
         let wanted = expected[outputs.count + index]
         guard real.count == wanted.count else { continue }
         ratios[outputs.count + index].add(reference: wanted, quantized: real)
