@@ -1,3 +1,4 @@
+import Executor
 import GraphIR
 import KernelIR
 import Operators
@@ -177,5 +178,44 @@ struct QuantizingTests {
     }
     #expect(fast.histograms.values.contains { $0.total > 0 })
     #expect(fast.ranges == slow.ranges && fast.sampleCount == 3)
+  }
+
+  /// Shapes that an exporter computes in f32 stay what they are.
+  @Test func whatBecomesAnIntegerStaysExact() throws {
+    var builder = GraphBuilder(name: "g")
+    let x = builder.input("x", ValueType(.f32, [1, 3]))
+    let one = builder.constant(try Tensor(TensorType(.f32, []), [Float(100)]))
+    let sum = builder.node(Node("Add"), [x, one], results: [Value(name: "sum", ValueType(.f32, [1, 3]))])[0]
+    let least = builder.node(
+      Node("Min"), [sum, one], results: [Value(name: "least", ValueType(.f32, [1, 3]))])[0]
+    let number = builder.node(
+      Node("Cast", [Attribute("to", .int(7))]), [least], results: [Value(name: "y", ValueType(.i64, [1, 3]))])[
+        0]
+    let other = builder.node(Node("Abs"), [sum], results: [Value(name: "z", ValueType(.f32, [1, 3]))])[0]
+    let inputs = [["x": try Tensor(TensorType(.f32, [1, 3]), [-100, 0, 1e4] as [Float])]]
+    let flow = try flow(builder.finish(returning: [number, other]), inputs)
+    #expect(flow.scheme.entries.map(\.name) == ["sum", "z"])
+    let found = try GraphExecutor(flow.canonical).run(inputs[0]).outputs[0].tensor
+    #expect(try found.int64Elements() == [0, 100, 100])
+  }
+
+  /// A mask of -1e9 leaves no resolution for the scores beside it; only a Softmax reads them.
+  @Test func masksLeaveScoresTheirScale() throws {
+    var random = SeededRandom(seed: 12)
+    var builder = GraphBuilder(name: "g")
+    let type = ValueType(.f32, [8, 8])
+    let x = builder.input("x", type)
+    let mask = builder.input("mask", type)
+    let sum = builder.node(Node("Add"), [x, mask], results: [Value(name: "sum", type)])[0]
+    let y = builder.node(Node("Softmax"), [sum], results: [Value(name: "y", type)])[0]
+    let upper = (0..<64).map { $0 % 8 > $0 / 8 ? Float(-1e9) : 0 }
+    let inputs = try (0..<4).map { _ in
+      [
+        "x": try self.random([8, 8], &random, scale: 6), "mask": try Tensor(TensorType(.f32, [8, 8]), upper),
+      ]
+    }
+    let flow = try flow(builder.finish(returning: [y]), inputs)
+    #expect(flow.result.sqnr[0].ratio.decibels > 20)
+    #expect((flow.scheme["sum"]?.quantization.scale[0] ?? 1) < 0.2)
   }
 }

@@ -44,9 +44,18 @@ struct RangeTests {
     for values in [[0], [.leastNonzeroMagnitude], [1e38, -1e38], [.nan], [1000, 1000.001], []] as [[Float]] {
       var histogram = Histogram()
       histogram.add(try tensor(values))
-      histogram.add(try tensor(values.map { $0 * 2 }))
+      histogram.add(try tensor(values.map { $0 / 2 }))
       #expect(histogram.total == UInt64(values.count { $0.isFinite } * 2))
     }
+    // Masks of the largest number beside ordinary values.
+    var histogram = Histogram()
+    for values in [[1e-30, 0.5], [-.greatestFiniteMagnitude, 3], [1e-38, -1e-3]] as [[Float]] {
+      histogram.add(try tensor(values))
+    }
+    #expect(histogram.total == 6 && histogram.counts.count <= Histogram.mostBins)
+    #expect(
+      RangeFit([histogram], range: ValueRange(-.greatestFiniteMagnitude, 3)).range(by: .meanSquaredError)
+        .maximum >= 0)
   }
 
   /// Least squares is no worse than any other method, and the others do what their names say.

@@ -58,11 +58,14 @@ public struct Histogram: Sendable {
 
   /// Lets the bins cover `added`, by more of them or by wider ones.
   private mutating func makeRoom(for added: ValueRange) {
+    // No bin's number needs more than 21 bits.
+    let span = max(added.minimum.magnitude, added.maximum.magnitude)
+    let least = span == 0 ? Self.leastExponent : max(Int(span.exponent) - 20, Self.leastExponent)
     if counts.isEmpty {
-      let span = max(added.minimum.magnitude, added.maximum.magnitude)
-      exponent = span == 0 ? Self.leastExponent : max(Int(span.exponent) - 20, Self.leastExponent)
+      exponent = least
       (first, counts) = (bin(added.minimum), [0])
     }
+    while exponent < least { merge() }
     while max(bin(added.maximum), first + counts.count - 1) - min(bin(added.minimum), first) >= Self.mostBins
     {
       merge()

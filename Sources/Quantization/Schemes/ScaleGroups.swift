@@ -22,7 +22,8 @@ struct ScaleGroups {
 
   /// - Parameter kept: nodes that stay in f32.
   init(_ graph: Graph, keeping kept: Set<NodeID> = []) {
-    for node in graph.order where !kept.contains(node) {
+    let exact = Self.feedingIntegers(graph)
+    for node in graph.order where !kept.contains(node) && !exact.contains(node) {
       roles[node] = QuantizedRole.of(node, in: graph).map {
         QuantizedNode(role: $0.role, operands: $0.operands)
       }
@@ -53,6 +54,26 @@ struct ScaleGroups {
   func isWorthwhile(_ root: ValueID) -> Bool { isComputed[root] }
 
   // MARK: building
+
+  /// What a Cast turns into integers, and how that is computed: shapes and positions, which no rounding may change. A
+  /// contraction ends the search, whose sums are not exact anyhow.
+  private static func feedingIntegers(_ graph: Graph) -> Set<NodeID> {
+    var found: Set<NodeID> = []
+    var isExact = SideTable<ValueID, Bool>(default: false)
+    for node in graph.order.reversed() {
+      let operands = graph.operands(of: node).filter { !$0.isNone }
+      let results = graph.results(of: node)
+      if graph.nodes[node].op == "Cast", [.i32, .i64].contains(graph.values[results[0]].type.element) {
+        isExact[operands[0]] = true
+      } else if results.contains(where: { isExact[$0] }),
+        QuantizedRole.of(node, in: graph)?.role != .contraction
+      {
+        found.insert(node)
+        for operand in operands { isExact[operand] = true }
+      }
+    }
+    return found
+  }
 
   /// The operators into which the pass `fuse-activation` takes a Relu.
   private static let takesActivation: Set<String> = ["Conv", "Gemm", "MatMul", "Add"]

@@ -48,11 +48,28 @@ struct SchemeBuilder {
     return Choice(method: .grid, range: grid)
   }
 
+  /// How far below the largest score a Softmax still tells numbers from 0, with a margin for rows of smaller ones.
+  private static let softmaxSpan: Float = 40
+
+  /// Scores that Softmax alone reads and that a mask pushes far below all others: what matters of them is near the
+  /// largest, and a Softmax makes 0 of the rest wherever it saturates.
+  private func masked(_ root: ValueID, _ readers: SideTable<ValueID, [NodeID]>) -> Choice? {
+    guard let whole = ranges[root], whole.maximum - whole.minimum > 4 * Self.softmaxSpan else { return nil }
+    let operators = members[root].flatMap { readers[$0] }.map { graph.nodes[$0].op }
+    guard !operators.isEmpty, operators.allSatisfy({ $0 == "Softmax" || $0 == "LogSoftmax" }) else {
+      return nil
+    }
+    let high = max(whole.maximum, 0)
+    return Choice(method: .minMax, range: ValueRange(high - Self.softmaxSpan, high))
+  }
+
   /// What methods, other than `automatic`, make of all groups.
   func choices(
     by methods: [CalibrationMethod], threads: Int
   ) -> [SideTable<ValueID, Choice?>] {
+    let readers = graph.users()
     let found = Parallel.map(roots.count, threads: threads) { index in
+      if let masked = masked(roots[index], readers) { return methods.map { _ in masked } }
       var row: [Choice] = []
       for method in methods {
         // A scale of one tensor alone has the same argmin for both.
