@@ -74,7 +74,7 @@ public struct Quantizer: Sendable {
       runner, on: try selection.all(), operators, threads: options.threads)
     var starts = [plain]
     if options.equalizes ?? isAutomatic { starts = try equalized(plain, runner, selection) }
-    if starts.count > 1, selection.elements > Self.mostElements / samples.count {
+    if starts.count > 1, selection.isOfMany {
       starts = [try better(starts, runner, selection, network)]
     }
     var best: Candidate?
@@ -82,7 +82,7 @@ public struct Quantizer: Sendable {
       let found = try candidate(from: start, runner, samples, selection, network, progress)
       if found.noise < best?.noise ?? .infinity || best == nil { best = found }
     }
-    if let found = best, isAutomatic { best = try refined(found, selection, network) }
+    if let found = best, isAutomatic, !selection.isOfMany { best = try refined(found, selection, network) }
     return try finished(best?.scheme ?? plain, samples.count, network, progress)
   }
 
@@ -128,10 +128,6 @@ public struct Quantizer: Sendable {
 
   private var isAutomatic: Bool { options.method == .automatic }
 
-  /// Where all samples together show fewer values than this, alternatives are followed to the end before one is
-  /// chosen.
-  private static let mostElements = 1 << 27
-
   /// - Parameter start: what is decided so far: equalizations and kept nodes.
   private func candidate(
     from start: Scheme, _ plain: ValueRunner, _ samples: some SampleSource,
@@ -143,7 +139,7 @@ public struct Quantizer: Sendable {
       runner, groups, on: samples, threads: options.threads
     ) { progress(.observing(done: $0, of: samples.count)) }
     let builder = SchemeBuilder(runner.graph, calibration, groups)
-    var found = try scheme(builder, runner, start, samples.count, selection, network, progress)
+    var found = try scheme(builder, runner, start, selection, network, progress)
     if options.correctsBiases ?? isAutomatic {
       found = try corrected(found, runner, selection, network, progress)
     }
@@ -230,7 +226,7 @@ public struct Quantizer: Sendable {
   // MARK: scales
 
   private func scheme(
-    _ builder: SchemeBuilder, _ runner: ValueRunner, _ start: Scheme, _ sampleCount: Int,
+    _ builder: SchemeBuilder, _ runner: ValueRunner, _ start: Scheme,
     _ selection: Selection<some SampleSource>,
     _ network: NetworkError, _ progress: (Step) -> Void
   ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
@@ -256,8 +252,7 @@ public struct Quantizer: Sendable {
     }
     // What is best for each layer alone need not be best for all: the whole network decides.
     var best = try measured(errors.choices)
-    let isLarge = selection.elements > Self.mostElements / max(sampleCount, 1)
-    for choices in candidates.prefix(isLarge ? 1 : candidates.count) {
+    for choices in candidates.prefix(selection.isOfMany ? 1 : candidates.count) {
       let found = try measured(choices)
       if found.noise < best.noise { best = found }
     }
@@ -305,6 +300,10 @@ struct Selection<Source: SampleSource>: SampleSource {
   public let count: Int
   /// The values that one sample shows.
   let elements: Int
+
+  /// Whether all samples together show so many values, 2^27, that alternatives are decided early: those of smaller
+  /// sets are followed to the end.
+  var isOfMany: Bool { elements > (1 << 27) / max(source.count, 1) }
 
   /// About as many as show 2^24 values, at least 2 and at most 256.
   init(_ source: Source, elements: Int) {

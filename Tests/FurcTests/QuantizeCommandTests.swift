@@ -57,6 +57,9 @@ struct QuantizeCommandTests {
       #expect(refused.status == 65 || refused.status == 64, "\(wrong.prefix(20)): \(refused.status)")
       #expect(refused.messages.split(separator: "\n").count == 1)
     }
+    try FileIO.writeAtomically(scheme, text.replacing("\"name\": \"", with: "\"name\": \"other"))
+    let other = furc(["quantize", Files.digits, "--scheme", scheme, "-o", model])
+    #expect(other.status != 0 && other.messages.contains("another model"))
     #expect(furc(["quantize", Files.digits, "--scheme", Files.path("none.json"), "-o", model]).status == 66)
   }
 

@@ -13,8 +13,9 @@ extension Graph {
   /// scales. What the graph already quantizes or dequantizes itself stays as it is. The pass `fuse-qdq` makes
   /// the canonical form of it.
   /// - Parameter scheme: a node that it does not keep is quantized where it has entries for all values that the node
-  ///   computes on. Entries of values that are not there say nothing.
-  /// - Throws: `invalidOperand` for an entry that does not fit its value, and a kept node that is not there.
+  ///   computes on. Entries of values that are not there say nothing, unless none is.
+  /// - Throws: `invalidOperand` for an entry that does not fit its value, for a kept node that is not there, and for a
+  ///   scheme of another model.
   public func quantized(
     by scheme: Scheme, _ operators: OperatorSet = .standard
   ) throws(Diagnostic) -> Graph {
@@ -95,6 +96,7 @@ final class StoredConstants: Sendable {
 
 private struct QDQInsertion {
   private let constants: StoredConstants
+  private let scheme: Scheme
   private let graph: Graph
   private let operators: OperatorSet
   private let groups: ScaleGroups
@@ -108,6 +110,7 @@ private struct QDQInsertion {
     _ graph: Graph, _ scheme: Scheme, _ operators: OperatorSet, _ constants: StoredConstants
   ) throws(Diagnostic) {
     self.constants = constants
+    self.scheme = scheme
     self.graph = graph
     self.operators = operators
     groups = ScaleGroups(graph, keeping: try graph.nodes(named: scheme.kept))
@@ -121,6 +124,11 @@ private struct QDQInsertion {
   }
 
   func checkEntries() throws(Diagnostic) {
+    guard scheme.entries.isEmpty || graph.values.ids.contains(where: { entries[$0] != nil }) else {
+      throw Diagnostic(
+        .invalidOperand, "none of the \(scheme.entries.count) values of the scheme is in the model",
+        help: "is it the scheme of another model?")
+    }
     for id in graph.values.ids {
       guard let entry = entries[id] else { continue }
       let value = graph.values[id]
