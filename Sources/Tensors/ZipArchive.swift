@@ -59,12 +59,26 @@ struct ZipArchive {
       guard let inflated else { throw malformed(member, "its compressed bytes are damaged") }
       content = (inflated, 0..<member.size)
     }
-    let bytes = UnsafeRawBufferPointer(rebasing: content.0.bytes[content.1])
-    guard withExtendedLifetime(content.0, { CRC32.of(bytes) }) == member.crc else {
+    guard checksum(content.0, content.1) == member.crc else {
       throw malformed(member, "its checksum differs")
     }
     return content
   }
+
+  /// In pieces, so that a large file does not stay in memory because it was looked at once.
+  private func checksum(_ storage: Storage, _ range: Range<Int>) -> UInt32 {
+    var sum: UInt32 = 0
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.piece) {
+      let part = start..<min(start + Self.piece, range.upperBound)
+      withExtendedLifetime(storage) {
+        sum = CRC32.adding(UnsafeRawBufferPointer(rebasing: storage.bytes[part]), to: sum)
+      }
+      if range.count > 2 * Self.piece { storage.releasePages(part) }
+    }
+    return sum
+  }
+
+  private static let piece = 1 << 24
 
   /// Where the bytes of a member lie in the file, deflated or not.
   /// - Throws: `malformedFile`, also if the size is not believable.

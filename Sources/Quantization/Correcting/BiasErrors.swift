@@ -18,10 +18,8 @@ struct BiasErrors {
   private let scheme: Scheme
   private let valueKeys: ValueKeys
   private let layers: [QuantizedLayer]
+  /// Of the graph with what weights stand for once they are stored.
   private let runner: LayerRunner
-  /// What weights stand for once they are stored, by value.
-  private var weights: [ValueID: Tensor] = [:]
-  /// The graph in which weights are operands that may be given.
   private var sums: [NodeID: Sums] = [:]
 
   init(
