@@ -74,9 +74,8 @@ struct QuantizeArguments: ParsableArguments {
   func readScheme() throws -> Scheme? {
     guard let scheme else { return nil }
     let file = try MappedFile(scheme)
-    do {
-      return try file.withBytes { String(decoding: $0, as: UTF8.self) }.asScheme()
-    } catch let error as Diagnostic {
+    let text = file.withBytes { String(decoding: $0, as: UTF8.self) }
+    do { return try Scheme(json: text) } catch {
       throw Diagnostic(.malformedFile, "'\(scheme)': \(error.message)", help: error.help)
     }
   }
@@ -86,10 +85,6 @@ struct QuantizeArguments: ParsableArguments {
     Interrupt.willWrite(schemeOut)
     try FileIO.writeAtomically(schemeOut, scheme.json)
   }
-}
-
-extension String {
-  fileprivate func asScheme() throws -> Scheme { try Scheme(json: self) }
 }
 
 extension CalibrationData {

@@ -83,7 +83,9 @@ public struct Quantizer: Sendable {
       if found.noise < best?.noise ?? .infinity || best == nil { best = found }
     }
     if let found = best, isAutomatic, !selection.isOfMany { best = try refined(found, selection, network) }
-    return try finished(best?.scheme ?? plain, samples.count, network, progress)
+    var scheme = best?.scheme ?? plain
+    scheme.equalizations = best?.equalizations ?? []
+    return try finished(scheme, samples.count, network, progress)
   }
 
   /// Uses a scheme that is there already; samples only measure.
@@ -103,25 +105,35 @@ public struct Quantizer: Sendable {
   private func finished(
     _ found: Scheme, _ count: Int, _ network: NetworkError, _ progress: (Step) -> Void
   ) throws(Diagnostic) -> Result {
+    // Channels are scaled and constants rounded once for all that is tried.
+    let constants = StoredConstants()
+    var equalizing = Scheme([])
+    equalizing.equalizations = found.equalizations
+    let equalized = try graph.corrected(by: equalizing, operators)
     var (scheme, raised, costs) = (found, [LayerCost](), [LayerCost]())
+    scheme.equalizations = []
+    let ranking = { (done: Int, all: Int) in progress(.ranking(done: done, of: all)) }
     if let goal = options.minimumSQNR {
-      let search = PrecisionSearch(graph: graph, network: network, operators: operators, goal: goal)
-      (scheme, raised, costs) = try search.run(found) { progress(.ranking(done: $0, of: $1)) }
+      let search = PrecisionSearch(
+        graph: equalized, network: network, operators: operators, constants: constants, goal: goal)
+      (scheme, raised, costs) = try search.run(scheme, progress: ranking)
     }
-    if options.ranksLayers, costs.isEmpty || options.minimumSQNR != nil {
+    if options.ranksLayers {
       costs =
-        try LayerCosts(graph, scheme, network, operators) { progress(.ranking(done: $0, of: $1)) }.ranked
+        try LayerCosts(equalized, scheme, network, operators, sharing: constants, progress: ranking).ranked
     }
+    scheme.equalizations = found.equalizations
     let graph = try graph.quantized(by: scheme, operators)
     return Result(
       scheme: scheme, graph: graph, sampleCount: count, sqnr: try network.ratios(graph), raised: raised,
       costs: costs)
   }
 
-  /// A scheme, the noise that it leaves, and what it was made from.
+  /// A scheme of the builder's graph, the noise that it leaves, and how that graph came from the given one.
   private struct Candidate {
     var scheme: Scheme
     var noise: Double
+    let equalizations: [Scheme.Equalization]
     let builder: SchemeBuilder
     let runner: ValueRunner
   }
@@ -139,11 +151,13 @@ public struct Quantizer: Sendable {
       runner, groups, on: samples, threads: options.threads
     ) { progress(.observing(done: $0, of: samples.count)) }
     let builder = SchemeBuilder(runner.graph, calibration, groups)
-    var found = try scheme(builder, runner, start, selection, network, progress)
+    var found = try scheme(builder, runner, selection, network, progress)
     if options.correctsBiases ?? isAutomatic {
-      found = try corrected(found, runner, selection, network, progress)
+      found = try corrected(found, builder, runner, selection, network, progress)
     }
-    return Candidate(scheme: found.scheme, noise: found.noise, builder: builder, runner: runner)
+    return Candidate(
+      scheme: found.scheme, noise: found.noise, equalizations: start.equalizations, builder: builder,
+      runner: runner)
   }
 
   /// As often as shows 2^29 values the network may be quantized to refine a scheme, at most 64 times.
@@ -153,14 +167,10 @@ public struct Quantizer: Sendable {
     let budget = min(64, (1 << 29) / max(selection.elements * selection.count, 1))
     guard budget > 4 else { return found }
     var refinement = Refinement(found.builder, found.runner, network, operators, budget: budget)
-    // The builder's graph has its equalized channels already.
-    var own = (scheme: found.scheme, noise: found.noise)
-    own.scheme.equalizations = []
-    if options.correctsBiases ?? true { own = try refinement.refineBiases(own) }
-    own = try refinement.refineRanges(own)
+    var refined = (scheme: found.scheme, noise: found.noise)
+    if options.correctsBiases ?? true { refined = try refinement.refineBiases(refined) }
     var result = found
-    (result.scheme, result.noise) = own
-    result.scheme.equalizations = found.scheme.equalizations
+    (result.scheme, result.noise) = try refinement.refineRanges(refined)
     return result
   }
 
@@ -216,7 +226,7 @@ public struct Quantizer: Sendable {
         runner, groups, on: selection, threads: options.threads
       ) { _ in }
       let builder = SchemeBuilder(runner.graph, calibration, groups)
-      let scheme = try builder.scheme(choices(builder, by: [.meanSquaredError])[0], from: Scheme([]))
+      let scheme = try builder.scheme(choices(builder, by: [.meanSquaredError])[0], keeping: start.kept)
       let noise = try network.noise(try runner.graph.quantized(by: scheme, operators))
       if noise < best.noise { best = (start, noise) }
     }
@@ -226,20 +236,15 @@ public struct Quantizer: Sendable {
   // MARK: scales
 
   private func scheme(
-    _ builder: SchemeBuilder, _ runner: ValueRunner, _ start: Scheme,
-    _ selection: Selection<some SampleSource>,
+    _ builder: SchemeBuilder, _ runner: ValueRunner, _ selection: Selection<some SampleSource>,
     _ network: NetworkError, _ progress: (Step) -> Void
   ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
-    let constants = StoredConstants()
-    // The graph has its equalized channels already.
-    var plain = start
-    plain.equalizations = []
+    let kept = options.kept.sorted()
     func measured(
       _ choices: SideTable<ValueID, SchemeBuilder.Choice?>
     ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
-      let quantized = try builder.graph.quantized(
-        by: try builder.scheme(choices, from: plain), operators, sharing: constants)
-      return (try builder.scheme(choices, from: start), try network.noise(quantized))
+      let scheme = try builder.scheme(choices, keeping: kept)
+      return (scheme, try noise(scheme, builder, network))
     }
     guard isAutomatic else { return try measured(choices(builder, by: [options.method])[0]) }
     let candidates = choices(builder, by: CalibrationMethod.candidates)
@@ -259,6 +264,13 @@ public struct Quantizer: Sendable {
     return best
   }
 
+  private func noise(
+    _ scheme: Scheme, _ builder: SchemeBuilder, _ network: NetworkError
+  ) throws(Diagnostic) -> Double {
+    try network.noise(
+      try builder.graph.quantized(by: scheme, operators, sharing: builder.constants))
+  }
+
   /// What each method makes of the scales; with `automatic` inputs of multiples of one step keep that step.
   private func choices(
     _ builder: SchemeBuilder, by methods: [CalibrationMethod]
@@ -275,21 +287,18 @@ public struct Quantizer: Sendable {
   // MARK: biases
 
   private func corrected(
-    _ found: (scheme: Scheme, noise: Double), _ runner: ValueRunner,
+    _ found: (scheme: Scheme, noise: Double), _ builder: SchemeBuilder, _ runner: ValueRunner,
     _ selection: Selection<some SampleSource>, _ network: NetworkError, _ progress: (Step) -> Void
   ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
-    let equalized = runner.graph
-    let groups = ScaleGroups(equalized, keeping: try equalized.nodes(named: found.scheme.kept))
-    var errors = try BiasErrors(equalized, groups, found.scheme, operators, threads: options.threads)
+    var errors = try BiasErrors(
+      builder.graph, builder.groups, found.scheme, operators, threads: options.threads)
     for index in 0..<selection.count {
       try errors.measure(try runner.run(try selection.sample(index), keeping: errors.needed))
       progress(.correcting(done: index + 1, of: selection.count))
     }
     var scheme = found.scheme
     scheme.corrections = errors.corrections
-    var own = scheme
-    own.equalizations = []
-    let noise = try network.noise(try equalized.quantized(by: own, operators))
+    let noise = try noise(scheme, builder, network)
     return noise < found.noise || options.correctsBiases == true ? (scheme, noise) : found
   }
 }

@@ -164,6 +164,32 @@ struct CorrectingTests {
     #expect(throws: Diagnostic.self) { try Quantizer(graph, .standard, wrong).run(on: samples) }
   }
 
+  /// Weights that the model stores as integers, and which equalization takes out of their DequantizeLinear, hinder no
+  /// ranking of layers.
+  @Test func layersOfStoredWeightsAreRanked() throws {
+    var copy = self
+    var builder = GraphBuilder(name: "g")
+    let type = ValueType(.f32, [1, 2, 3, 3])
+    let x = builder.input("x", ValueType(.f32, [1, 2, 3, 3]))
+    let numbers = try Tensor(TensorType(.i8, [2, 2, 1, 1]), [100, -3, 1, 2] as [Int8])
+    let stored = builder.constant(numbers, name: "w")
+    let scale = builder.constant(try Tensor(TensorType(.f32, []), [Float(0.01)]))
+    let w = builder.node(
+      Node("DequantizeLinear", name: "dq"), [stored, scale],
+      results: [Value(name: "wd", ValueType(.f32, [2, 2, 1, 1]))])[0]
+    let v = builder.constant(try copy.floats([2, 2, 1, 1], -1...1), name: "v")
+    let a = builder.node(Node("Conv", name: "a"), [x, w], results: [Value(name: "a", type)])[0]
+    let y = builder.node(Node("Conv", name: "b"), [a, v], results: [Value(name: "y", type)])[0]
+    let graph = builder.finish(returning: [y])
+    var options = Quantizer.Options()
+    (options.equalizes, options.ranksLayers) = (true, true)
+    var all: [[String: Tensor]] = []
+    for _ in 0..<4 { all.append(["x": try copy.floats([1, 2, 3, 3], -1...1)]) }
+    let result = try Quantizer(graph, .standard, options).run(on: Samples(samples: all))
+    #expect(result.scheme.equalizations.map(\.value) == ["a"])
+    #expect(Set(result.costs.map(\.node)) == ["a", "b"])
+  }
+
   /// As few of the costliest layers as the goal takes.
   @Test func aGoalKeepsLayersUntilItIsReached() throws {
     var copy = self

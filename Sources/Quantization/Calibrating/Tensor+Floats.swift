@@ -23,7 +23,7 @@ extension Tensor {
   package func stored(_ quantization: Quantization) throws(Diagnostic) -> Tensor {
     try Tensor(TensorType(.i8, shape)) { memory in
       guard let into = memory.baseAddress?.assumingMemoryBound(to: Int8.self) else { return }
-      forEachBlock(quantization) { from, start, count, channel in
+      forEachRun(along: quantization.axis) { from, start, count, channel in
         furc_quantize_i8(
           from, Int64(count), quantization.scale[channel], quantization.zeroPoint[channel], -128, 127,
           into + start, Kernels.level)
@@ -31,15 +31,17 @@ extension Tensor {
     }
   }
 
-  /// Runs of elements that share a scale. - Parameter body: gets their address, position, number and channel.
-  private func forEachBlock(
-    _ quantization: Quantization, _ body: (UnsafePointer<Float>, Int, Int, Int) -> Void
-  ) {
+  /// Runs of elements of one channel, in row-major order.
+  /// - Parameters:
+  ///   - axis: the dimension of the channels; nil makes one run of all elements.
+  ///   - body: gets their address, the position of the first, their number and the channel.
+  func forEachRun(along axis: Int?, _ body: (UnsafePointer<Float>, Int, Int, Int) -> Void) {
     withFloats { x in
       guard let from = x.baseAddress, x.count > 0 else { return }
-      let inner = quantization.axis.map { shape[($0 + 1)...].reduce(1, *) } ?? x.count
-      for (block, start) in stride(from: 0, to: x.count, by: max(inner, 1)).enumerated() {
-        body(from + start, start, inner, block % quantization.scale.count)
+      let inner = axis.map { shape[($0 + 1)...].reduce(1, *) } ?? x.count
+      let channels = axis.map { shape[$0] } ?? 1
+      for (run, start) in stride(from: 0, to: x.count, by: inner).enumerated() {
+        body(from + start, start, inner, run % channels)
       }
     }
   }
@@ -50,7 +52,7 @@ extension Tensor {
     let range = element.integerRange ?? 0...0
     return try Tensor(type) { memory in
       guard let into = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-      forEachBlock(quantization) { from, start, count, channel in
+      forEachRun(along: quantization.axis) { from, start, count, channel in
         furc_round_trip(
           from, Int64(count), quantization.scale[channel], quantization.zeroPoint[channel], range.lowerBound,
           range.upperBound, into + start, Kernels.level)

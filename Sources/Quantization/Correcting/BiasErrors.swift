@@ -57,29 +57,24 @@ struct BiasErrors {
       else { continue }
       let rounded = try x.roundTrip(entry.quantization, entry.element)
       let found = try runner.run([layer.node], giving: result) { $0 == input ? rounded : values[$0] }
-      add(reference, found, graph.biasAxis(layer.node), to: layer.node)
+      add(reference, found, to: layer.node)
     }
   }
 
-  private mutating func add(_ reference: Tensor, _ found: Tensor, _ axis: Int, to node: NodeID) {
-    let shape = reference.shape
-    let (channels, inner) = (shape[axis], shape[(axis + 1)...].reduce(1, *))
+  private mutating func add(_ reference: Tensor, _ found: Tensor, to node: NodeID) {
+    let channels = reference.shape[Graph.channelAxis]
     var sums = sums[node] ?? Sums()
     if sums.differences.isEmpty {
       sums.differences = [Double](repeating: 0, count: channels)
       sums.squares = sums.differences
     }
-    reference.withFloats { x in
-      found.withFloats { y in
-        guard let left = x.baseAddress, let right = y.baseAddress, inner > 0 else { return }
-        for (block, start) in stride(from: 0, to: x.count, by: inner).enumerated() {
-          let channel = block % channels
-          var (signal, noise) = (0.0, 0.0)
-          furc_energies(left + start, right + start, Int64(inner), &signal, &noise, Kernels.level)
-          sums.squares[channel] += noise
-          sums.differences[channel] += furc_difference(
-            left + start, right + start, Int64(inner), Kernels.level)
-        }
+    found.withFloats { y in
+      guard let other = y.baseAddress else { return }
+      reference.forEachRun(along: Graph.channelAxis) { x, start, count, channel in
+        var (signal, noise) = (0.0, 0.0)
+        furc_energies(x, other + start, Int64(count), &signal, &noise, Kernels.level)
+        sums.squares[channel] += noise
+        sums.differences[channel] += furc_difference(x, other + start, Int64(count), Kernels.level)
       }
     }
     sums.count += reference.count / max(channels, 1)
@@ -134,6 +129,6 @@ extension Graph {
     return constant(operands[2])?.shape.count == 1
   }
 
-  /// The dimension of the result along which a bias lies.
-  func biasAxis(_ node: NodeID) -> Int { 1 }
+  /// The dimension of a contraction's result along which a bias lies.
+  static var channelAxis: Int { 1 }
 }

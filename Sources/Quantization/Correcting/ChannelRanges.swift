@@ -24,15 +24,10 @@ package struct ChannelRanges {
         continue
       }
       var largest = ranges[keys[site.value]] ?? [Float](repeating: 0, count: site.channels)
-      let inner = tensor.shape[2...].reduce(1, *)
-      tensor.withFloats { x in
-        guard let base = x.baseAddress, inner > 0 else { return }
-        for (block, start) in stride(from: 0, to: x.count, by: inner).enumerated() {
-          var (low, high) = (Float(0), Float(0))
-          furc_range(base + start, Int64(inner), &low, &high, Kernels.level)
-          let channel = block % site.channels
-          if low <= high { largest[channel] = max(largest[channel], max(abs(low), abs(high))) }
-        }
+      tensor.forEachRun(along: 1) { base, _, count, channel in
+        var (low, high) = (Float(0), Float(0))
+        furc_range(base, Int64(count), &low, &high, Kernels.level)
+        if low <= high { largest[channel] = max(largest[channel], abs(low), abs(high)) }
       }
       ranges[keys[site.value]] = largest
     }

@@ -31,7 +31,7 @@ extension Graph {
   /// Nil where the numbers are not one per element of the bias, or of the result's channels where there is none.
   fileprivate func bias(of node: NodeID, adding added: [Float]) throws(Diagnostic) -> Tensor? {
     let operands = operands(of: node)
-    let channels = values[results(of: node)[0]].type.shape[biasAxis(node)].extent
+    let channels = values[results(of: node)[0]].type.shape[Graph.channelAxis].extent
     guard channels == added.count else { return nil }
     var sums = added
     if operands.count > 2, let old = constant(operands[2]) {

@@ -12,7 +12,6 @@ struct Refinement {
   let operators: OperatorSet
   /// Quantizations of the network that may be tried.
   private(set) var budget: Int
-  private let constants = StoredConstants()
 
   /// - Parameter runner: of the builder's graph.
   init(
@@ -30,7 +29,6 @@ struct Refinement {
 
   /// Corrects biases one after the other by the shift of each layer's result with all layers before it quantized and
   /// corrected, as long as the outputs come closer.
-  /// - Parameter found: of the builder's graph: no equalizations.
   mutating func refineBiases(
     _ found: (scheme: Scheme, noise: Double)
   ) throws(Diagnostic) -> (scheme: Scheme, noise: Double) {
@@ -82,7 +80,7 @@ struct Refinement {
   ) throws(Diagnostic) -> (noise: Double, means: [ChannelMeans])? {
     guard budget > 0 else { return nil }
     budget -= 1
-    let quantized = try builder.graph.quantized(by: scheme, operators, sharing: constants)
+    let quantized = try builder.graph.quantized(by: scheme, operators, sharing: builder.constants)
     return try network.noise(quantized, meansOf: names)
   }
 

@@ -8,15 +8,12 @@ struct ChannelMeans: Sendable {
   mutating func add(_ tensor: Tensor) {
     guard tensor.element == .f32, tensor.shape.count > 1, tensor.count > 0 else { return }
     let channels = tensor.shape[1]
-    let inner = tensor.shape[2...].reduce(1, *)
     if sums.isEmpty { sums = [Double](repeating: 0, count: channels) }
     guard sums.count == channels else { return }
-    tensor.withFloats { values in
-      for (block, start) in stride(from: 0, to: values.count, by: inner).enumerated() {
-        var sum = 0.0
-        for value in values[start..<start + inner] { sum += Double(value) }
-        sums[block % channels] += sum
-      }
+    tensor.forEachRun(along: 1) { values, _, count, channel in
+      var sum = 0.0
+      for index in 0..<count { sum += Double(values[index]) }
+      sums[channel] += sum
     }
     count += tensor.count / channels
   }

@@ -43,10 +43,8 @@ package final class NetworkError {
     zip(outputs, try measure(graph)).map { ($0, $1) }
   }
 
-  /// The noise per signal at outputs and scores: the geometric mean of those of each.
-  package func noise(_ graph: Graph) throws(Diagnostic) -> Double {
-    try measure(graph).reduce(1) { $0 * max($1.relativeNoise, 1e-30) }
-  }
+  /// The noise per signal at outputs and scores: the product of those of each, so that all count alike in dB.
+  package func noise(_ graph: Graph) throws(Diagnostic) -> Double { try noise(graph, meansOf: []).noise }
 
   /// The same, and on the way the means of the channels (dimension 1) of some values, by name; none for values that the
   /// quantized graph does not have.

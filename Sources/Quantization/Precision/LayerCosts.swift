@@ -28,11 +28,13 @@ struct LayerCosts {
 
   /// - Parameters:
   ///   - scheme: of the graph; what it keeps is not ranked.
+  ///   - constants: of the graph.
   ///   - outputs: those that count; nil is all.
   ///   - progress: called after each layer with how many are done, and of how many.
   init(
     _ graph: Graph, _ scheme: Scheme, _ network: NetworkError, _ operators: OperatorSet,
-    outputs: Set<String>? = nil, progress: (Int, Int) -> Void = { _, _ in }
+    sharing constants: StoredConstants, outputs: Set<String>? = nil,
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws(Diagnostic) {
     let keys = NodeKeys(graph)
     let groups = ScaleGroups(graph, keeping: try graph.nodes(named: scheme.kept))
@@ -42,7 +44,7 @@ struct LayerCosts {
       let own = layer.nodes.map { keys[$0] }
       var single = scheme
       single.kept = all.filter { !own.contains($0) }
-      let ratios = try network.ratios(try graph.quantized(by: single, operators))
+      let ratios = try network.ratios(try graph.quantized(by: single, operators, sharing: constants))
       let noise = ratios.reduce(0) {
         outputs?.contains($1.output) ?? true ? $0 + $1.ratio.relativeNoise : $0
       }

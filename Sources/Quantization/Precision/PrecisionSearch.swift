@@ -8,6 +8,8 @@ struct PrecisionSearch {
   let graph: Graph
   let network: NetworkError
   let operators: OperatorSet
+  /// Of the graph.
+  let constants: StoredConstants
   /// In dB.
   let goal: Double
 
@@ -19,7 +21,8 @@ struct PrecisionSearch {
   ) throws(Diagnostic) -> (scheme: Scheme, raised: [LayerCost], costs: [LayerCost]) {
     let first = try failing(scheme)
     guard !first.isEmpty else { return (scheme, [], []) }
-    let costs = try LayerCosts(graph, scheme, network, operators, outputs: first, progress: progress)
+    let costs = try LayerCosts(
+      graph, scheme, network, operators, sharing: constants, outputs: first, progress: progress)
     // More layers in f32 lose less, as good as always: a binary search behind doubling steps.
     var (low, high) = (0, 1)
     while try !failing(keeping(high, costs, scheme)).isEmpty {
@@ -58,7 +61,7 @@ struct PrecisionSearch {
 
   /// The outputs below the goal.
   private func failing(_ scheme: Scheme) throws(Diagnostic) -> Set<String> {
-    let ratios = try network.ratios(try graph.quantized(by: scheme, operators))
+    let ratios = try network.ratios(try graph.quantized(by: scheme, operators, sharing: constants))
     return Set(ratios.filter { $0.ratio.decibels < goal }.map(\.output))
   }
 }

@@ -15,6 +15,8 @@ struct SchemeBuilder {
 
   let graph: Graph
   let groups: ScaleGroups
+  /// Of the graph, for all its quantizations.
+  let constants = StoredConstants()
   private let calibration: Calibration
   private let keys: ValueKeys
   /// By the root of each group what its values span, and which of them were observed.
@@ -95,8 +97,8 @@ struct SchemeBuilder {
 
   /// - Parameters:
   ///   - choices: by root; of all roots.
-  ///   - start: equalizations and kept nodes, which the graph already has.
-  func scheme(_ choices: SideTable<ValueID, Choice?>, from start: Scheme) throws(Diagnostic) -> Scheme {
+  ///   - kept: nodes that stay in f32.
+  func scheme(_ choices: SideTable<ValueID, Choice?>, keeping kept: [String]) throws(Diagnostic) -> Scheme {
     var entries = SideTable<ValueID, Scheme.Entry?>(default: nil)
     for node in graph.order {
       guard let quantized = groups.role(of: node) else { continue }
@@ -111,8 +113,7 @@ struct SchemeBuilder {
     }
     addConstants(choices, &entries)
     var scheme = Scheme(graph.values.ids.compactMap { entries[$0] })
-    scheme.kept = start.kept
-    scheme.equalizations = start.equalizations
+    scheme.kept = kept
     return scheme
   }
 
@@ -173,17 +174,12 @@ struct SchemeBuilder {
 enum WeightScales {
   /// max|w| / 127 of each channel; 1 / 127 for channels of zeros.
   static func largest(_ constant: Tensor, axis: Int?) -> [Float] {
-    let inner = axis.map { constant.shape[($0 + 1)...].reduce(1, *) } ?? constant.count
     let extent = axis.map { constant.shape[$0] } ?? 1
     var largest = [Float](repeating: 0, count: extent)
-    constant.withFloats { values in
-      guard let base = values.baseAddress else { return }
-      for (block, start) in stride(from: 0, to: values.count, by: max(inner, 1)).enumerated() {
-        var (low, high) = (Float(0), Float(0))
-        furc_range(base + start, Int64(inner), &low, &high, Kernels.level)
-        guard low <= high else { continue }
-        largest[block % extent] = max(largest[block % extent], abs(low), abs(high))
-      }
+    constant.forEachRun(along: axis) { values, _, count, channel in
+      var (low, high) = (Float(0), Float(0))
+      furc_range(values, Int64(count), &low, &high, Kernels.level)
+      if low <= high { largest[channel] = max(largest[channel], abs(low), abs(high)) }
     }
     return largest.map { $0 == 0 ? 1 / 127 : max($0 / 127, .leastNormalMagnitude) }
   }
