@@ -136,7 +136,9 @@ public struct Bounds: Hashable, Sendable {
       if isOutput { bytes += (try? graph.buffers[id].type.byteCount().bytes) ?? 0 }
     }
     for id in graph.nodes.ids {
-      guard let kernel = graph.nodes[id].kernel, kernel.form == .contract else { continue }
+      guard let kernel = graph.nodes[id].kernel, kernel.form == .contract, kernel.elements > 0 else {
+        continue
+      }
       for (touched, buffer) in zip(KernelWork.touchedBytes(kernel), graph.nodes[id].operands)
       where graph.buffers[buffer].definition == .input { bytes += touched }
     }

@@ -36,6 +36,9 @@ struct Emitter {
   private(set) var last: Wait?
 
   private let machine: SliceMachine
+  private let isDry: Bool
+  /// Ticks of the instructions of each context, one after another; of a dry run only.
+  private(set) var busy: [Int]
   private var programIndex: [Program: UInt16] = [:]
   private var history: [[Entry]] = Array(repeating: [], count: Access.Memory.allCases.count)
   /// known[c][d]: how many instructions of context d have completed whenever the next one of c starts.
@@ -48,8 +51,11 @@ struct Emitter {
     var completion: UInt32
   }
 
-  init(_ machine: SliceMachine) {
+  /// - Parameter isDry: whether instructions are only timed.
+  init(_ machine: SliceMachine, isDry: Bool = false) {
     self.machine = machine
+    self.isDry = isDry
+    busy = Array(repeating: 0, count: 2 + machine.dmaEngines)
     code = Code(engines: machine.dmaEngines)
     let contexts = 2 + machine.dmaEngines
     known = Array(repeating: Array(repeating: 0, count: contexts), count: contexts)
@@ -68,6 +74,10 @@ struct Emitter {
   @discardableResult
   mutating func append(_ body: Instruction.Body, _ context: Context, _ accesses: [Access]) -> Wait {
     let index = context.index
+    if isDry {
+      busy[index] += Instruction(body).duration(on: machine, context: context, programs: programs).ticks
+      return Wait(tag: UInt8(index), count: 1)
+    }
     let completion = UInt32(code.contexts[index].count + 1)
     var needed = [UInt32](repeating: 0, count: known.count)
     for access in accesses {

@@ -5,10 +5,32 @@ import Tensors
 
 /// How a kernel's points are spread: over slices by blocks of parallel axes, over time by ranges.
 struct Geometry {
+  /// Block b of an axis, its indices `b · block ..< (b + 1) · block`, lies in the slices s with
+  /// s / sliceStride % count = b. The last blocks may reach beyond the extent, or lie beyond it.
   struct Part: Equatable {
     var count: Int
     var block: Int
     var sliceStride: Int
+  }
+
+  /// A contraction whose channels are cut alike before and after: every slice of a digit has its block of the summed
+  /// axis, and gets its block of the column axis.
+  struct Sharing: Equatable {
+    enum Mode {
+      /// A slice multiplies its own block for all columns; the reducer adds and deals the columns out.
+      case scatter
+      /// The switch brings a slice the blocks of all; it multiplies them for its own columns.
+      case gather
+    }
+
+    var mode: Mode
+    var sum: AxisID
+    var column: AxisID
+    var count: Int
+    var sliceStride: Int
+    /// Indices of a block. Blocks may reach beyond the extents: the constant is zero there.
+    var sumBlock: Int
+    var columnBlock: Int
   }
 
   let kernel: Kernel
@@ -16,6 +38,8 @@ struct Geometry {
   private(set) var parts: [AxisID: Part] = [:]
   /// Slices in use; slice s computes block (s / sliceStride) % count of each part.
   private(set) var sliceCount = 1
+  /// How a contraction's channels are cut, if they are; `parts` does not have them.
+  private(set) var sharing: Sharing?
   /// Per axis the indices that are worked on, counted from the start of the slice's block.
   private(set) var ranges: EntityMap<AxisID, Range<Int>>
 
@@ -31,6 +55,35 @@ struct Geometry {
     parts[axis] = Part(count: count, block: block, sliceStride: sliceCount)
     sliceCount *= count
     ranges[axis] = 0..<block
+  }
+
+  /// Cuts a parallel axis into `count` blocks of `block` indices, `stride` slices apart.
+  /// - Precondition: the blocks reach the extent.
+  mutating func slice(_ axis: AxisID, count: Int, block: Int, stride: Int) {
+    parts[axis] = Part(count: count, block: block, sliceStride: stride)
+    sliceCount = max(sliceCount, count * stride)
+    ranges[axis] = 0..<block
+  }
+
+  mutating func share(_ sharing: Sharing) {
+    self.sharing = sharing
+    sliceCount = max(sliceCount, sharing.count * sharing.sliceStride)
+  }
+
+  /// What a contraction streams, holds or leaves, with the channels cut as the sharing says.
+  func streaming() -> Geometry { cutting(column: false) }
+  func standing() -> Geometry { cutting(column: sharing?.mode == .gather) }
+  func leaving() -> Geometry { cutting(column: true) }
+
+  private func cutting(column: Bool) -> Geometry {
+    guard let sharing else { return self }
+    var result = self
+    result.sharing = nil
+    result.slice(
+      column ? sharing.column : sharing.sum, count: sharing.count,
+      block: column ? sharing.columnBlock : sharing.sumBlock, stride: sharing.sliceStride)
+    result.sliceCount = sliceCount
+    return result
   }
 
   mutating func restrict(_ axis: AxisID, to range: Range<Int>) { ranges[axis] = range }
@@ -80,11 +133,18 @@ struct Geometry {
       .compactMap { parts[$0] }.map { ($0.count, $0.sliceStride) }
   }
 
-  /// Whether some point of the kernel leaves the extent along this dimension.
+  /// Whether some point of the kernel, or of a block beyond an axis' end, leaves the extent along this dimension.
   func leavesBounds(_ map: AffineMap, extent: Int) -> Bool {
-    guard let reached = map.interval(over: kernel.ranges) else { return false }
+    let ranges: [Range<Int>] = kernel.axes.ids.map { axis in
+      parts[axis].map { 0..<max($0.count * $0.block, kernel.axes[axis].extent) }
+        ?? 0..<kernel.axes[axis].extent
+    }
+    guard let reached = map.interval(over: ranges) else { return false }
     return reached.lowerBound < 0 || reached.upperBound >= extent
   }
+
+  /// Whether blocks reach beyond the end of an axis.
+  var isUneven: Bool { parts.contains { $0.value.count * $0.value.block > kernel.axes[$0.key].extent } }
 }
 
 /// An operand as the tensor unit finds it: a placement in SRAM and the operand's maps.

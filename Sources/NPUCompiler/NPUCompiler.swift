@@ -28,25 +28,41 @@ public enum NPUCompiler {
   /// - Throws: `unsupportedKernel` or `doesNotFit`, naming the kernel.
   public static func compile(
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
-  ) throws(Diagnostic) -> NPUProgram {
+  ) throws(Diagnostic) -> Result {
     let graph = graph.legalised()
-    let streamed = try ProgramCompiler.compile(graph, machine, residentBytes: 0, options)
-    guard options.weights != .streamed, streamed.residentDemand > 0 else { return streamed.program() }
-    // With less room left the mappings may change, and with them what the constants take.
-    var room = streamed.residentDemand
-    for _ in 0..<4 where room < machine.sramBytesPerSlice {
-      guard let placed = try? ProgramCompiler.compile(graph, machine, residentBytes: room, options) else {
-        break
+    let hasConstants = graph.buffers.ids.contains { graph.buffers[$0].constant != nil }
+    if options.weights != .streamed, hasConstants {
+      if let result = try resident(graph, machine, options) { return result }
+      if options.weights == .resident {
+        let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
+        throw Diagnostic(
+          .doesNotFit,
+          "resident weights need about \(found.residentDemand) bytes of a slice's \(machine.sramBytesPerSlice) beside the activations",
+          help: "use --weights streamed")
       }
-      if placed.residentDemand <= room { return placed.program() }
-      room = max(placed.residentDemand, room + 64)
     }
-    guard options.weights == .auto else {
-      throw Diagnostic(
-        .doesNotFit,
-        "resident weights need \(streamed.residentDemand) bytes of a slice's \(machine.sramBytesPerSlice) beside the activations",
-        help: "use --weights streamed")
+    let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
+    let program = try found.emitted(residentBytes: 0, options).program()
+    return Result(program: program, decisions: found.decisions)
+  }
+
+  /// A program with all constants in SRAM, or nil if that was not found: the less room there is, the dearer are copies of
+  /// constants.
+  private static func resident(
+    _ graph: KernelGraph, _ machine: SliceMachine, _ options: Options
+  ) throws(Diagnostic) -> Result? {
+    let cycle = Double(machine.ticksPerCycle)
+    for (eighths, price) in [(4, 0.0), (6, 0.05), (7, 0.2), (7, 1.0)] {
+      let room = machine.sramBytesPerSlice / 8 * eighths
+      guard
+        let found = try? ProgramCompiler.search(
+          graph, machine, residentBytes: room, price: price * cycle, options),
+        found.residentDemand > 0, found.residentDemand <= room,
+        let placed = try? found.emitted(residentBytes: found.residentDemand, options),
+        placed.residentDemand <= found.residentDemand
+      else { continue }
+      return Result(program: placed.program(), decisions: found.decisions)
     }
-    return streamed.program()
+    return nil
   }
 }

@@ -17,6 +17,9 @@ struct Placement: Equatable {
     var stride: Int
     /// Coordinates of a block that are defined: more than `span` where padding behind it was written.
     var defined: Int
+    /// Coordinates before and behind a block for which there is room: what neighbours hold may be copied there.
+    var roomBefore = 0
+    var roomBehind = 0
 
     init(extent: Int, stride: Int) {
       self.extent = extent
@@ -25,6 +28,27 @@ struct Placement: Equatable {
       self.stride = stride
       defined = extent
     }
+
+    /// Whether blocks hold coordinates that are none of the tensor.
+    var isUneven: Bool { blocks > 1 && (origin < 0 || (blocks - 1) * step + origin + span > extent) }
+
+    /// Whether every coordinate of the tensor is in some block.
+    var isCovered: Bool {
+      blocks > 1
+        ? origin <= 0 && origin + span >= step && blocks * step >= extent : origin == 0 && span == extent
+    }
+
+    /// Leaves room for what a block shares with its neighbours, to be copied from them.
+    mutating func setRoom() {
+      guard blocks > 1, span > step, origin <= 0, -origin <= step, origin + span - step <= step,
+        origin + span >= step, blocks * step >= extent
+      else { return }
+      roomBefore = -origin
+      roomBehind = origin + span - step
+      origin = 0
+      span = step
+      defined = step
+    }
   }
 
   var memory: DMAInstruction.Memory
@@ -32,6 +56,8 @@ struct Placement: Equatable {
   var base: Int
   var dimensions: [Dimension]
   let element: ElementType
+  /// Whether blocks are defined also where they reach beyond the extent.
+  var isWhole = true
 
   /// Row-major in DRAM.
   init(dram base: Int, _ type: TensorType) {
@@ -66,7 +92,7 @@ extension Placement {
     var stride = unit
     for (position, index) in order.reversed().enumerated() {
       dimensions[index].stride = stride
-      let span = dimensions[index].span
+      let span = dimensions[index].span + dimensions[index].roomBefore + dimensions[index].roomBehind
       stride *= position == 0 ? (span + rounding - 1) / rounding * rounding : span
     }
     return stride

@@ -5,58 +5,91 @@ import Support
 import Tensors
 
 extension ProgramCompiler {
-  /// Programs for the whole graph, unfinished ones side by side: of all ways to place a kernel after those kept so far,
-  /// the `beam` cheapest stay whose results lie in different places, by the ticks of their instructions.
-  static func compile(
-    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, _ options: NPUCompiler.Options
-  ) throws(Diagnostic) -> ProgramCompiler {
-    var start = ProgramCompiler(graph, machine, residentBytes: residentBytes)
-    for id in graph.inputs {
-      let type = graph.buffers[id].type
-      start.settle(id, Placement(dram: start.allocateDRAM(start.byteCount(type)), type), owned: nil)
+  /// How one kernel is placed.
+  struct Choice {
+    enum Mapping {
+      case sliced(Geometry, flitAxis: AxisID?)
+      case tiled(Geometry, spreads: Bool)
     }
+
+    /// What is brought to DRAM before: nothing, all but the operands, all; or the kernel runs in pieces.
+    enum Relief: Int, CaseIterable {
+      case none
+      case others
+      case all
+      case pieces
+    }
+
+    var relief = Relief.none
+    var mapping: Mapping?
+  }
+
+  /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
+  /// whose results lie in different places. Nothing is emitted yet.
+  /// - Parameter price: ticks that a resident byte of a slice is worth.
+  static func search(
+    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, price: Double,
+    _ options: NPUCompiler.Options
+  ) throws(Diagnostic) -> ProgramCompiler {
+    var start = ProgramCompiler(
+      graph, machine, residentBytes: residentBytes, isDry: true, room: graph.rooms())
+    start.residentPrice = price
     var beam = [start]
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
       var next: [ProgramCompiler] = []
       var failure: Diagnostic?
-      for var state in beam {
-        state.run.kernel = UInt32(number)
-        state.load.kernel = UInt32(number)
+      for state in beam {
         do { next += try state.placed(node, options) } catch {
-          switch error {
-          case .unsupported(let diagnostic): failure = diagnostic
-          case .doesNotFit(let reason):
-            failure = Diagnostic(.doesNotFit, "kernel \(number) '\(node.name)': \(reason) on \(machine.name)")
-          }
+          failure = error.diagnostic(number, node, machine)
         }
       }
       if next.isEmpty, let failure { throw failure }
       beam = cheapest(next, result: node.result, count: max(options.beam, 1))
-      for index in beam.indices {
-        if node.kernel != nil { beam[index].record(node) }
-        beam[index].release(after: node)
+      for index in beam.indices { beam[index].release(after: node) }
+    }
+    let best = beam.min { $0.rank < $1.rank } ?? start
+    return best
+  }
+
+  /// The program of a search.
+  func emitted(residentBytes: Int, _ options: NPUCompiler.Options) throws(Diagnostic) -> ProgramCompiler {
+    var program = ProgramCompiler(graph, machine, residentBytes: residentBytes, isDry: false, room: room)
+    for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {
+      let node = graph.nodes[id]
+      program.run.kernel = UInt32(number)
+      program.load.kernel = UInt32(number)
+      do { try program.place(node, choice, options) } catch { throw error.diagnostic(number, node, machine) }
+      if node.kernel != nil { program.record(node) }
+      program.release(after: node)
+    }
+    for output in graph.outputs {
+      do { try program.finish(output) } catch {
+        throw Diagnostic(.doesNotFit, "output '\(graph.buffers[output].name)' cannot be copied to DRAM")
       }
     }
-    for index in beam.indices {
-      for output in graph.outputs {
-        do { try beam[index].finish(output) } catch {
-          throw Diagnostic(.doesNotFit, "output '\(graph.buffers[output].name)' cannot be copied to DRAM")
-        }
-      }
-    }
-    let ends = beam.map { Timeline($0.run.code, programs: $0.run.programs, on: machine).end }
-    return beam[ends.indices.min { (ends[$0], $0) < (ends[$1], $1) } ?? 0]
+    return program
+  }
+
+  /// Ticks, with a price on what streams or stays resident.
+  var rank: Double {
+    let (least, most) = (min(computeTicks, streamTicks), max(computeTicks, streamTicks))
+    return Double(most) + Double(least) / 8 + Double(residentDemand) * residentPrice
   }
 
   /// The cheapest states, of those with the result in the same place only the first.
   private static func cheapest(_ states: [ProgramCompiler], result: BufferID, count: Int) -> [ProgramCompiler]
   {
-    let order = states.indices.sorted { (states[$0].ticks, $0) < (states[$1].ticks, $1) }
+    let ranks = states.map(\.rank)
+    let order = states.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }
     var kept: [ProgramCompiler] = []
     for index in order where kept.count < count {
       let placement = states[index].homes[result]?.placement
-      if !kept.contains(where: { $0.homes[result]?.placement == placement }) { kept.append(states[index]) }
+      let isNew = !kept.contains { other in
+        let there = other.homes[result]?.placement
+        return there?.dimensions == placement?.dimensions && there?.memory == placement?.memory
+      }
+      if isNew { kept.append(states[index]) }
     }
     return kept
   }
@@ -98,22 +131,99 @@ extension ProgramCompiler {
   /// The states after a node: one, or one per mapping of a computation.
   private func placed(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) -> [ProgramCompiler]
   {
-    var next = self
-    let before = run.code.contexts.map(\.count)
-    if let kernel = node.kernel, kernel.elements > 0 {
-      switch kernel.form {
-      case .move: try next.emitMove(node, kernel)
-      case .gather, .scatter: try next.emitRows(node, kernel)
-      case .map where kernel.operands.isEmpty: try next.placeConstant(node, kernel)
-      case .contract, .map, .reduce: return try computed(node, kernel, options)
-      }
-    } else if let kernel = node.kernel {
-      next.settle(node.result, Placement(dram: next.allocateDRAM(0), kernel.result), owned: nil)
-    } else {
-      try next.emitView(node)
+    guard let kernel = node.kernel, kernel.elements > 0, !kernel.isCopy,
+      !(kernel.form == .map && kernel.operands.isEmpty)
+    else {
+      var next = self
+      try next.place(node, Choice(), options)
+      next.count(since: run.busy, Choice())
+      return [next]
     }
-    next.addTicks(since: before)
-    return [next]
+    var reason = "no mapping"
+    for relief in Choice.Relief.allCases {
+      if relief == .pieces {
+        var next = self
+        let choice = Choice(relief: relief, mapping: nil)
+        do { try next.place(node, choice, options) } catch {
+          if case .doesNotFit(let what) = error { reason = what }
+          break
+        }
+        next.count(since: run.busy, choice)
+        return [next]
+      }
+      var relieved = self
+      try relieved.relieve(relief, node)
+      var states: [ProgramCompiler] = []
+      for mapping in relieved.mappings(node, kernel, options) {
+        var next = relieved
+        let choice = Choice(relief: relief, mapping: mapping)
+        do {
+          try next.map(node, mapping)
+          next.count(since: run.busy, choice)
+          states.append(next)
+        } catch {
+          if case .doesNotFit(let what) = error { reason = what }
+        }
+      }
+      if !states.isEmpty { return states }
+    }
+    throw .doesNotFit(reason)
+  }
+
+  /// Places a node as chosen.
+  private mutating func place(
+    _ node: KernelNode, _ choice: Choice, _ options: NPUCompiler.Options
+  ) throws(Failure) {
+    guard let kernel = node.kernel else { return try emitView(node) }
+    guard kernel.elements > 0 else {
+      return settle(node.result, Placement(dram: allocateDRAM(0), kernel.result), owned: nil)
+    }
+    switch kernel.form {
+    case .move: try emitMove(node, kernel)
+    case .gather, .scatter: try emitRows(node, kernel)
+    case .map where kernel.operands.isEmpty: try placeConstant(node, kernel)
+    case .contract, .map, .reduce:
+      try relieve(choice.relief, node)
+      guard let mapping = choice.mapping else {
+        return try placeInPieces(node, kernel, options, "no mapping")
+      }
+      try map(node, mapping)
+    }
+  }
+
+  /// Makes room in SRAM.
+  private mutating func relieve(_ relief: Choice.Relief, _ node: KernelNode) throws(Failure) {
+    guard relief != .none else { return }
+    for buffer in graph.buffers.ids where !node.operands.contains(buffer) && homes[buffer]?.owned != nil {
+      try bringToDRAM(buffer)
+    }
+    guard relief != .others else { return }
+    for buffer in Set(node.operands).sorted() where homes[buffer]?.owned != nil { try bringToDRAM(buffer) }
+  }
+
+  private mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
+    switch mapping {
+    case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
+    case .tiled(let geometry, let spreads):
+      guard let tiled = tiling(node, geometry) else { throw .doesNotFit("no contraction") }
+      let result = try emitTiled(node, tiled, spreads: spreads)
+      settle(node.result, result.placement, owned: result.bytes)
+    }
+  }
+
+  /// Adds what a node costs to the state.
+  private mutating func count(since before: [Int], _ choice: Choice) {
+    var spent = zip(run.busy, before).map { $0 - $1 }
+    // The register files load beside the work; weights come beside all; other copies hold it up.
+    computeTicks += max(spent[0], spent[1]) + copyTicks
+    spent[2...] = [copyTicks, streamTicks - countedStreamTicks]
+    copyTicks = 0
+    countedStreamTicks = streamTicks
+    choices.append(choice)
+    decisions.append(
+      NPUCompiler.Decision(
+        kernel: choices.count - 1, placement: choice.text,
+        cycles: spent.map { $0 / machine.ticksPerCycle }))
   }
 
   /// A map of nothing is a constant.
@@ -124,84 +234,8 @@ extension ProgramCompiler {
     settle(node.result, Placement(dram: address, kernel.result), owned: nil)
   }
 
-  /// Every mapping that fits; if none does, room is made; then the kernel is cut in pieces.
-  private func computed(
-    _ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options
-  ) throws(Failure) -> [ProgramCompiler] {
-    var reason = "no mapping"
-    let before = run.code.contexts.map(\.count)
-    let plain = mapped(node, kernel, options, before, &reason)
-    if !plain.isEmpty { return plain }
-    // Room: everything else to DRAM, then the operands too.
-    var roomy = self
-    for buffer in graph.buffers.ids where !node.operands.contains(buffer) && roomy.homes[buffer]?.owned != nil
-    {
-      try roomy.bringToDRAM(buffer)
-    }
-    let alone = roomy.mapped(node, kernel, options, before, &reason)
-    if !alone.isEmpty { return alone }
-    for buffer in Set(node.operands).sorted() where roomy.homes[buffer]?.owned != nil {
-      try roomy.bringToDRAM(buffer)
-    }
-    let streamed = roomy.mapped(node, kernel, options, before, &reason)
-    if !streamed.isEmpty { return streamed }
-    try roomy.placeInPieces(node, kernel, options, reason)
-    roomy.addTicks(since: before)
-    return [roomy]
-  }
-
-  private func mapped(
-    _ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options, _ before: [Int],
-    _ reason: inout String
-  ) -> [ProgramCompiler] {
-    var states: [ProgramCompiler] = []
-    for geometry in candidates(node, kernel, options) {
-      for flitAxis in flitAxes(node, kernel) {
-        var trial = self
-        do {
-          try trial.emit(node, geometry, flitAxis: flitAxis)
-          trial.addTicks(since: before)
-          states.append(trial)
-        } catch {
-          if case .doesNotFit(let what) = error { reason = what }
-        }
-      }
-    }
-    return states
-  }
-
-  /// Adds the ticks of the instructions since then, one after another.
-  private mutating func addTicks(since before: [Int]) {
-    for (index, list) in run.code.contexts.enumerated() {
-      for instruction in list[before[index]...] {
-        ticks +=
-          instruction.duration(on: machine, context: Context(index: index), programs: run.programs).ticks
-      }
-    }
-  }
-
-  private func candidates(_ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options) -> [Geometry]
-  {
-    var present: [[AxisID: Int]] = []
-    for (operand, buffer) in zip(kernel.operands, node.operands) {
-      guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
-      var choice: [AxisID: Int] = [:]
-      for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
-        for term in map.terms
-        where kernel.axes[term.axis].role == .parallel
-          && kernel.axes[term.axis].extent % dimension.blocks == 0
-        {
-          choice[term.axis] = dimension.blocks
-        }
-      }
-      if !choice.isEmpty, !present.contains(choice) { present.append(choice) }
-    }
-    return Slicing.candidates(
-      for: kernel, slices: machine.slices, present: present, limit: max(options.effort, 2))
-  }
-
   /// Axes along which the elements of a flit may lie, the likely best first. A contraction finds its own.
-  private func flitAxes(_ node: KernelNode, _ kernel: Kernel) -> [AxisID?] {
+  func flitAxes(_ node: KernelNode, _ kernel: Kernel) -> [AxisID?] {
     guard kernel.form != .contract else { return [nil] }
     let isReduction = kernel.form != .map
     func score(_ axis: AxisID) -> Int {
@@ -255,7 +289,7 @@ extension ProgramCompiler {
   ) throws(Failure) {
     var reason = reason
     let axes = kernel.axes(.parallel)
-    let all = candidates(node, kernel, options)
+    let all = slicings(node, kernel, limit: options.effort)
     for geometry in all.prefix(3) + [Geometry(kernel)] {
       for flitAxis in flitAxes(node, kernel) {
         var sizes = axes.map { geometry.ranges[$0].count }

@@ -54,7 +54,8 @@ extension ProgramCompiler {
   /// Brings the operands of the vector program to the vector registers, or to the second stream: the largest
   /// that has its elements along the flit axis without gaps.
   mutating func vectorSources(
-    _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, group: Int = 8
+    _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, group: Int = 8,
+    from first: Int = 0, limit: Int? = nil
   ) throws(Failure) -> [VectorSource] {
     let kernel = geometry.kernel
     for index in operands where kernel.operands[index].outside != .never {
@@ -72,7 +73,7 @@ extension ProgramCompiler {
         return count * (axis == flitAxis ? points.roundedUp(toMultipleOf: group) : points)
       }
     }
-    let capacity = machine.vectorRegisterBytes / 4
+    let capacity = (limit ?? machine.vectorRegisterBytes / 4) - first
     let total = operands.reduce(0) { $0 + words($1) }
     let largest = operands.filter(isSmooth).max { words($0) < words($1) }
     let needsSecond = total > capacity || (largest.map { words($0) > 64 } ?? false)
@@ -81,7 +82,7 @@ extension ProgramCompiler {
       throw .doesNotFit("vector operands need \(total) words of \(capacity)")
     }
     var sources: [VectorSource] = []
-    var base = 0
+    var base = first
     for index in operands {
       let operand = kernel.operands[index]
       let dependsOnFlit = flitAxis.map(operand.depends(on:)) ?? false

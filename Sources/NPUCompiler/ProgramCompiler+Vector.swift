@@ -8,10 +8,11 @@ extension ProgramCompiler {
   /// A placement for the result of a kernel: every parallel axis cut as the geometry says, the flit axis innermost and
   /// padded to whole flits.
   func resultPlacement(
-    _ geometry: Geometry, innermost: AxisID?, rounding: Int
+    _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
   ) -> (placement: Placement, bytes: Int) {
     let axes = geometry.kernel.axes(.parallel)
-    var dimensions = axes.map { axis in
+    let rooms = room[node.result]
+    var dimensions = axes.enumerated().map { index, axis in
       let range = geometry.ranges[axis]
       var dimension = Placement.Dimension(extent: geometry.kernel.axes[axis].extent, stride: 0)
       dimension.origin = range.lowerBound
@@ -21,6 +22,10 @@ extension ProgramCompiler {
         dimension.step = part.block
         dimension.blocks = part.count
         dimension.sliceStride = part.sliceStride
+        if part.count > 1, index < rooms.count, axis != innermost {
+          dimension.roomBefore = min(rooms[index].before, part.block)
+          dimension.roomBehind = min(rooms[index].behind, part.block)
+        }
       }
       return dimension
     }
@@ -32,16 +37,18 @@ extension ProgramCompiler {
     let element = geometry.kernel.element
     let bytes = Placement.pack(
       &dimensions, order: order, unit: element.size, rounding: innermost == nil ? 1 : rounding)
-    return (Placement(sram: 0, dimensions, element), bytes)
+    // The base is where block 0 begins, behind the room before it.
+    let base = dimensions.reduce(0) { $0 + $1.roomBefore * $1.stride }
+    return (Placement(sram: base, dimensions, element), bytes)
   }
 
   /// Reserves the result and describes it as a tile.
   mutating func resultTile(
     _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
   ) throws(Failure) -> Tile {
-    var (placement, bytes) = resultPlacement(geometry, innermost: innermost, rounding: rounding)
+    var (placement, bytes) = resultPlacement(node, geometry, innermost: innermost, rounding: rounding)
     let offset = try allocateSRAM(bytes, for: "the result of '\(node.name)'")
-    placement.base = offset
+    placement.base += offset
     let axes = geometry.kernel.axes(.parallel)
     let operand = Operand(geometry.kernel.result, axes.map { .axis($0) })
     return Tile(

@@ -35,24 +35,46 @@ struct ProgramCompiler {
   var temporaries: [Int] = []
   /// Uses of a buffer that are still to come.
   var remaining: SideTable<BufferID, Int>
+  /// What readers of a buffer want of neighbouring blocks, per dimension.
+  let room: SideTable<BufferID, [(before: Int, behind: Int)]>
+  /// Only what it costs counts: no code, no images.
+  let isDry: Bool
+  /// The halves of the register file and of the vector registers that were loaded last.
+  var registerHalf = 0
+  var vectorHalf = 0
 
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?
   let residentBase: Int
-  /// Of all instructions of a run, as if nothing overlapped.
-  var ticks = 0
+  /// Of a dry run: what the work takes, what streaming takes beside it, and how the kernels were placed.
+  var computeTicks = 0
+  var streamTicks = 0
+  /// Of the present kernel: copies that hold it up.
+  var copyTicks = 0
+  var countedStreamTicks = 0
+  var choices: [Choice] = []
+  var decisions: [NPUCompiler.Decision] = []
+  /// Ticks that a byte of a slice is worth.
+  var residentPrice = 0.0
   /// What resident constants would take if there were room.
   var residentDemand = 0
 
+  /// Where the next constant that streams would lie.
+  private var streamCursor = 0
   private var zeroPage: Int?
   /// How many buffers lie in an owned interval, by its offset: views share.
   private var owners: [Int: Int] = [:]
 
-  init(_ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int) {
+  init(
+    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>
+  ) {
     self.machine = machine
     self.graph = graph
-    run = Emitter(machine)
-    load = Emitter(machine)
+    self.isDry = isDry
+    self.room = room
+    run = Emitter(machine, isDry: isDry)
+    load = Emitter(machine, isDry: isDry)
     residentBase = machine.sramBytesPerSlice - residentBytes
     sram = IntervalAllocator(capacity: residentBase)
     resident = residentBytes > 0 ? IntervalAllocator(capacity: residentBytes) : nil
@@ -61,6 +83,10 @@ struct ProgramCompiler {
       for operand in graph.nodes[node].operands { remaining[operand] += 1 }
     }
     for output in graph.outputs { remaining[output] += 1 }
+    for id in graph.inputs {
+      let type = graph.buffers[id].type
+      settle(id, Placement(dram: allocateDRAM(byteCount(type)), type), owned: nil)
+    }
   }
 
   var window: Int { machine.sramWindowBytes }
@@ -83,7 +109,7 @@ struct ProgramCompiler {
 
   mutating func image(_ bytes: [UInt8]) -> Int {
     let address = allocateDRAM(bytes.count)
-    images.append(NPUProgram.Image(address: Int64(address), bytes: bytes))
+    if !isDry { images.append(NPUProgram.Image(address: Int64(address), bytes: bytes)) }
     return address
   }
 
@@ -97,9 +123,12 @@ struct ProgramCompiler {
 
   mutating func home(of buffer: BufferID) -> Home {
     if let home = homes[buffer] { return home }
-    let constant = graph.buffers[buffer].constant
-    let bytes = constant.map { $0.withBytes { Array($0) } } ?? []
-    let address = image(bytes)
+    let address: Int
+    if isDry {
+      address = allocateDRAM(byteCount(graph.buffers[buffer].type))
+    } else {
+      address = image(graph.buffers[buffer].constant.map { $0.withBytes { Array($0) } } ?? [])
+    }
     let home = Home(placement: Placement(dram: address, graph.buffers[buffer].type), owned: nil)
     homes[buffer] = home
     return home
@@ -132,11 +161,20 @@ struct ProgramCompiler {
 
   // MARK: Copies
 
-  /// Emits descriptors; the place of a run on the SRAM side is a range of offsets in a range of slices.
+  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work.
   @discardableResult
   mutating func copy(_ descriptors: [DMAInstruction], isLoad: Bool = false, engine: Int = 0) -> Wait? {
     var last: Wait?
     for descriptor in descriptors {
+      if isDry {
+        let ticks = descriptor.time(on: machine).ticks
+        switch (isLoad, engine) {
+        case (true, _): break
+        case (_, 0): copyTicks += ticks
+        default: streamTicks += ticks
+        }
+        continue
+      }
       let accesses = Self.accesses(of: descriptor, window: window)
       let context = Context.dma(min(engine, machine.dmaEngines - 1))
       if isLoad {
@@ -146,6 +184,11 @@ struct ProgramCompiler {
       }
     }
     return last
+  }
+
+  /// Emits copies of what streamed to other slices, on the engine that streams less.
+  mutating func copyOn(_ descriptor: DMAInstruction, isLoad: Bool) {
+    copy([descriptor], isLoad: isLoad, engine: isLoad ? 1 : 0)
   }
 
   private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
@@ -186,8 +229,10 @@ struct ProgramCompiler {
   /// - Parameters:
   ///   - contiguous: the dimension whose coordinates must follow each other without gap.
   ///   - padding: that dimension must be defined up to a multiple of this.
+  ///   - isMasked: whether what lies beyond the extent is not read.
   mutating func tile(
-    _ index: Int, of node: KernelNode, _ geometry: Geometry, contiguous: Int?, padding: Int = 1
+    _ index: Int, of node: KernelNode, _ geometry: Geometry, contiguous: Int?, padding: Int = 1,
+    isMasked: Bool = false
   ) throws(Failure) -> Tile {
     let operand = geometry.kernel.operands[index]
     let buffer = node.operands[index]
@@ -198,10 +243,31 @@ struct ProgramCompiler {
     let home = home(of: buffer)
     let copies = geometry.copies(of: operand)
     if home.placement.memory == .sram, copies.isEmpty || geometry.sliceCount == 1,
-      home.placement.satisfies(need, contiguous: contiguous, padding: padding)
+      isMasked || home.placement.isWhole || !geometry.isUneven
     {
-      let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
-      return Tile(placement: home.placement, operand: operand, origin: origin, bytes: bytes)
+      var placement = home.placement
+      var isThere = placement.satisfies(need, contiguous: contiguous, padding: padding)
+      if !isThere, geometry.sliceCount & (geometry.sliceCount - 1) == 0,
+        let grown = placement.grown(to: need),
+        grown.satisfies(need, contiguous: contiguous, padding: padding)
+      {
+        fetchHalos(of: home, until: grown, sliceCount: geometry.sliceCount)
+        placement = grown
+        homes[buffer]?.placement = grown
+        isThere = true
+      }
+      if isThere {
+        let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
+        return Tile(placement: placement, operand: operand, origin: origin, bytes: bytes)
+      }
+    }
+    let wanted = need
+    if geometry.sliceCount & (geometry.sliceCount - 1) == 0, copies.isEmpty, !need.isEmpty,
+      graph.buffers[buffer].constant == nil
+    {
+      for dimension in need.indices { need[dimension].setRoom() }
+      let innermost = contiguous ?? home.placement.order.last ?? 0
+      if need[innermost].isUneven { need = wanted }
     }
     let unit = operand.type.element.size
     var order = home.placement.order
@@ -209,8 +275,14 @@ struct ProgramCompiler {
     let size = Placement.pack(&need, order: order, unit: unit, rounding: padding)
     let isConstant = graph.buffers[buffer].constant != nil
     let (offset, isLoad) = try place(size, isConstant: isConstant, "operand \(index) of '\(node.name)'")
-    let placement = Placement(sram: offset, need, operand.type.element)
-    if padding > 1 {
+    let room = need.reduce(0) { $0 + $1.roomBefore * $1.stride }
+    var placement = Placement(sram: offset + room, need, operand.type.element)
+    let isUneven = need.contains {
+      $0.blocks > 1 && ($0.blocks - 1) * $0.step + $0.origin + $0.span > $0.extent
+    }
+    placement.isWhole = !isUneven
+    if padding > 1 || (isUneven && !isMasked) {
+      placement.isWhole = true
       clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)
     }
     let maps = need.indices.map(CopyPlan.SourceMap.axis)
@@ -220,7 +292,30 @@ struct ProgramCompiler {
         from: home.placement, maps, to: placement, ranges: ranges, copies: copies, window: window)
     else { throw .doesNotFit("operand \(index) cannot be copied") }
     copy(plan.descriptors, isLoad: isLoad, engine: isConstant ? 1 : 0)
+    if room > 0 || need.contains(where: { $0.roomBehind > 0 }), !isConstant {
+      let loaded = Home(placement: placement, owned: offset..<(offset + size))
+      if let grown = placement.grown(to: wanted) {
+        fetchHalos(of: loaded, until: grown, sliceCount: geometry.sliceCount)
+        placement = grown
+      }
+    }
+    if home.owned != nil, remaining[buffer] > node.operands.count(where: { $0 == buffer }), copies.isEmpty,
+      placement.dimensions.allSatisfy(\.isCovered)
+    {
+      // Later readers are likely to want it like this one.
+      temporaries.removeAll { $0 == offset }
+      let uses = remaining[buffer]
+      remaining[buffer] = 0
+      dropIfUnused(buffer)
+      remaining[buffer] = uses
+      settle(buffer, placement, owned: offset..<(offset + size))
+    }
     return Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
+  }
+
+  /// SRAM for a constant: among the residents where there is room, else until the kernel ends.
+  mutating func placeConstant(_ size: Int, _ what: String) throws(Failure) -> (offset: Int, isLoad: Bool) {
+    try place(size, isConstant: true, what)
   }
 
   /// SRAM for a tile: constants among the residents where there is room, all else until the kernel ends.
@@ -230,6 +325,16 @@ struct ProgramCompiler {
     if isConstant {
       residentDemand += (size + 63) / 64 * 64
       if let offset = resident?.allocate(max(size, 1), alignment: 64) { return (residentBase + offset, true) }
+      // What streams goes round above the values, so that it can come early.
+      let floor = residentBase / 3
+      let streaming =
+        sram.allocate(max(size, 1), alignment: 64, from: max(streamCursor, floor))
+        ?? sram.allocate(max(size, 1), alignment: 64, from: floor)
+      if let streaming {
+        streamCursor = streaming + size
+        temporaries.append(streaming)
+        return (streaming, false)
+      }
     }
     let offset = try allocateSRAM(size, for: what)
     temporaries.append(offset)
@@ -252,6 +357,16 @@ struct ProgramCompiler {
   }
 }
 
+extension Failure {
+  func diagnostic(_ number: Int, _ node: KernelNode, _ machine: SliceMachine) -> Diagnostic {
+    switch self {
+    case .unsupported(let diagnostic): diagnostic
+    case .doesNotFit(let reason):
+      Diagnostic(.doesNotFit, "kernel \(number) '\(node.name)': \(reason) on \(machine.name)")
+    }
+  }
+}
+
 extension Placement {
   /// Dimensions from the one with the largest stride to the innermost.
   var order: [Int] {
@@ -262,10 +377,32 @@ extension Placement {
     }
   }
 
+  /// With what neighbouring blocks hold copied into the room around each block, as far as a tile needs it; nil if
+  /// that would not do.
+  func grown(to need: [Dimension]) -> Placement? {
+    var result = self
+    for (index, (has, wants)) in zip(dimensions, need).enumerated() where wants.blocks > 1 {
+      guard has.blocks == wants.blocks, has.sliceStride == wants.sliceStride, has.step == wants.step else {
+        return nil
+      }
+      guard wants.origin < has.origin || wants.origin + wants.span > has.origin + has.span else { continue }
+      // All the room at once, for readers to come.
+      let (before, behind) = (has.roomBefore, has.roomBehind)
+      guard max(before, behind) <= has.step, has.span == has.step else { return nil }
+      result.dimensions[index].origin -= before
+      result.dimensions[index].span += before + behind
+      result.dimensions[index].defined = result.dimensions[index].span
+      result.dimensions[index].roomBefore -= before
+      result.dimensions[index].roomBehind -= behind
+      result.base -= before * has.stride
+    }
+    return result
+  }
+
   /// Whether a tile can be read where this lies.
   func satisfies(_ need: [Dimension], contiguous: Int?, padding: Int) -> Bool {
     for (index, (has, wants)) in zip(dimensions, need).enumerated() {
-      let end = min(wants.origin + wants.span, has.extent)
+      let end = wants.blocks > 1 ? wants.origin + wants.span : min(wants.origin + wants.span, has.extent)
       guard has.blocks == wants.blocks, wants.origin >= has.origin, end <= has.origin + has.span else {
         return false
       }

@@ -44,6 +44,19 @@ public struct IntervalAllocator: Sendable {
     return start
   }
 
+  /// Like `allocate`, the lowest offset from `start` on; nil if nothing there holds it.
+  public mutating func allocate(_ size: Int, alignment: Int, from start: Int) -> Int? {
+    precondition(size > 0 && alignment > 0, "size and alignment must be positive")
+    for (index, gap) in gaps.enumerated() where gap.upperBound - size >= start {
+      let low = max(gap.lowerBound, start)
+      let offset = low + low.paddingToMultiple(of: alignment)
+      guard offset + size <= gap.upperBound else { continue }
+      take(offset..<(offset + size), from: index)
+      return offset
+    }
+    return nil
+  }
+
   /// Takes exactly this interval. False, and nothing changes, if any of it is taken or outside.
   /// - Precondition: it is not empty.
   public mutating func reserve(_ interval: Range<Int>) -> Bool {

@@ -32,7 +32,7 @@ import Testing
   let constants = arguments.dropFirst().map { graph.constant($0) }
   graph.outputs = [graph.kernel(kernel, [source] + constants, node: "depthwise", name: "y")]
   let machine = try Targets.builtin("warboy").machine
-  let program = try NPUCompiler.compile(graph, on: machine)
+  let program = try NPUCompiler.compile(graph, on: machine).program
   #expect(NPUChecker.check(program, on: machine) == [])
   var interpreter = try NPUInterpreter(program, on: machine, mode: .strict)
   let result = try interpreter.run(inputs: ["x": arguments[0]])

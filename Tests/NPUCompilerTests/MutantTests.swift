@@ -33,7 +33,7 @@ func checkerCatchesMutants(seed: Seed) throws {
     }
     graph.outputs = [graph.kernel(kernel, buffers, node: "one", name: "y")]
     guard NPUCompiler.refusal(of: graph.nodes[KernelID(rawValue: 0)], in: graph, on: target) == nil,
-      let program = try? NPUCompiler.compile(graph, on: target, NPUCompiler.Options())
+      let program = try? NPUCompiler.compile(graph, on: target, NPUCompiler.Options()).program
     else { continue }
     let bound = Bounds(graph, on: target, weights: .resident).binding
     #expect(

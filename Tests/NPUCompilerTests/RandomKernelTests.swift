@@ -84,7 +84,7 @@ func everyWayToRunAKernelAgrees(form: RandomKernel.Form) throws {
 private func compiling(
   _ graph: KernelGraph, _ target: SliceMachine, _ options: NPUCompiler.Options
 ) -> NPUProgram? {
-  do { return try NPUCompiler.compile(graph, on: target, options) } catch {
+  do { return try NPUCompiler.compile(graph, on: target, options).program } catch {
     #expect(error.kind == .doesNotFit, "\(error)")
     return nil
   }

@@ -1,6 +1,7 @@
 import GraphIR
 import KernelIR
 import Machine
+import NPUCompiler
 import Quantization
 import Support
 
@@ -12,6 +13,8 @@ public struct Compilation: Sendable {
     public let kernels: KernelGraph
     /// As compiled.
     public let fused: KernelGraph
+    /// How each kernel was placed; views and copies the compiler added included.
+    public let decisions: [NPUCompiler.Decision]
   }
 
   /// How a float model was quantized.

@@ -102,8 +102,10 @@ extension Session {
         let kernels = try operators.lower(segment.graph)
         let fused = kernels.fused(on: target.machine)
         do {
-          parts.programs.append(try compile(fused, on: target.machine, options))
-          parts.devices.append(Compilation.Device(kernels: kernels, fused: fused))
+          let result = try compile(fused, on: target.machine, options)
+          parts.programs.append(result.program)
+          parts.devices.append(
+            Compilation.Device(kernels: kernels, fused: fused, decisions: result.decisions))
         } catch {
           let node = segment.nodes.first { error.message.contains("'\(graph.nodes[$0].name)'") }
           guard let node, [.doesNotFit, .unsupportedKernel].contains(error.kind) else { throw error }
@@ -121,7 +123,7 @@ extension Session {
 
   private func compile(
     _ kernels: KernelGraph, on machine: SliceMachine, _ options: CompileOptions
-  ) throws(Diagnostic) -> NPUProgram {
+  ) throws(Diagnostic) -> NPUCompiler.Result {
     var settings = NPUCompiler.Options()
     settings.weights = options.weights
     settings.effort = options.effort

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Furc
+import NPUCompiler
 import GraphIR
 import KernelIR
 import NPUISA
@@ -18,7 +19,7 @@ struct CompileVerb: Verb {
   @Option(name: .shortAndLong, help: "The binary; the model's name with .fur without it.")
   var output: String?
 
-  @Option(help: "Print instead of the figures: graph, kernels or asm.")
+  @Option(help: "Print instead of the figures: graph, kernels, schedule or asm.")
   var emit: String?
 
   @Flag(help: "Write the binary without running it against the executor.")
@@ -30,8 +31,8 @@ struct CompileVerb: Verb {
   var subject: String? { model }
 
   func validate() throws {
-    guard let emit, !["graph", "kernels", "asm"].contains(emit) else { return }
-    throw ValidationError("--emit is '\(emit)', allowed are graph, kernels and asm")
+    guard let emit, !["graph", "kernels", "schedule", "asm"].contains(emit) else { return }
+    throw ValidationError("--emit is '\(emit)', allowed are graph, kernels, schedule and asm")
   }
 
   func run(_ console: Console) throws {
@@ -64,6 +65,14 @@ struct CompileVerb: Verb {
     case "graph": console.write(Array(compilation.canonical.text.utf8))
     case "kernels":
       for device in compilation.devices { console.write(Array(device.fused.text.utf8)) }
+    case "schedule":
+      console.print("main, sub, copies, streamed: cycles that the search counts")
+      for (device, program) in zip(compilation.devices, compilation.compiled.devices) {
+        for decision in device.decisions {
+          let cycles = decision.cycles.map { String($0) }.joined(separator: " ")
+          console.print("\(program.kernels[decision.kernel].name): \(cycles): \(decision.placement)")
+        }
+      }
     default:
       for program in compilation.compiled.devices { console.write(Array(program.text.utf8)) }
     }

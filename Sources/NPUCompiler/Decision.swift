@@ -1,0 +1,48 @@
+import KernelIR
+import NPUISA
+import Support
+
+extension NPUCompiler {
+  /// How a kernel was placed, and what the search thinks that it costs.
+  public struct Decision: Sendable {
+    /// Of the compiled graph.
+    public let kernel: Int
+    /// The axes that are cut over slices, as `axis count x block @ distance in slices`; how channels are shared; and
+    /// whether constants are dealt out over the slices that share them.
+    public let placement: String
+    /// Of main, of sub, of copies that the kernel waits for, and of constants that stream.
+    public let cycles: [Int]
+  }
+
+  /// A program and how it was found.
+  public struct Result: Sendable {
+    public let program: NPUProgram
+    public let decisions: [Decision]
+  }
+}
+
+extension ProgramCompiler.Choice {
+  var text: String {
+    let prefix = relief == .none ? "" : "\(relief): "
+    return switch mapping {
+    case .tiled(let geometry, let spreads): prefix + "\(geometry.text) \(spreads ? "dealt" : "own")"
+    case .sliced(let geometry, let flitAxis):
+      prefix + "\(geometry.text) flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
+    case nil: prefix + "copies"
+    }
+  }
+}
+
+extension Geometry {
+  fileprivate var text: String {
+    var words = parts.keys.sorted().compactMap { axis in
+      parts[axis].map { "\(kernel.axes[axis].name) \($0.count)x\($0.block)@\($0.sliceStride)" }
+    }
+    if let sharing {
+      words.append(
+        "\(sharing.mode) \(kernel.axes[sharing.sum].name) \(sharing.count)x\(sharing.sumBlock)@\(sharing.sliceStride)"
+      )
+    }
+    return words.isEmpty ? "one slice," : words.joined(separator: ", ") + ","
+  }
+}

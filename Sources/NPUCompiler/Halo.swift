@@ -1,0 +1,105 @@
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+extension ProgramCompiler {
+  /// Copies what a placement gains over the one it grew from out of the neighbouring blocks: one shift over the ring of
+  /// slices per dimension and side. A later dimension takes along what earlier ones gained.
+  mutating func fetchHalos(of home: Home, until grown: Placement, sliceCount: Int) {
+    let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
+    var now = home.placement
+    // Short distances first: what they gain is passed on.
+    let order = now.dimensions.indices.sorted {
+      (now.dimensions[$0].sliceStride, $0) < (now.dimensions[$1].sliceStride, $1)
+    }
+    for index in order {
+      let before = now.dimensions[index].origin - grown.dimensions[index].origin
+      let behind = grown.dimensions[index].span - now.dimensions[index].span - before
+      let first = now.dimensions[index]
+      if before > 0 {
+        // The last coordinates that the block before owns.
+        shift(
+          now, index, source: first.origin + first.step - before, target: first.origin - before,
+          count: before,
+          distance: first.sliceStride, bytes, sliceCount)
+      }
+      if behind > 0 {
+        let end = first.origin + first.span
+        shift(
+          now, index, source: end - first.step, target: end, count: behind, distance: -first.sliceStride,
+          bytes,
+          sliceCount)
+      }
+      now.dimensions[index].origin -= before
+      now.dimensions[index].span += before + behind
+      now.base -= before * first.stride
+    }
+  }
+
+  /// Moves `count` coordinates of a dimension from every slice to the one `distance` slices on, where they lie
+  /// from `target` on; coordinates are those of block 0.
+  private mutating func shift(
+    _ placement: Placement, _ index: Int, source: Int, target: Int, count: Int, distance: Int,
+    _ bytes: Range<Int>, _ sliceCount: Int
+  ) {
+    let moved = placement.dimensions[index]
+    var loops: [(size: Int, stride: Int, dimension: Int)] = []
+    for (other, dimension) in placement.dimensions.enumerated() {
+      loops.append((other == index ? count : dimension.span, dimension.stride, other))
+    }
+    loops.sort { $0.stride > $1.stride }
+    // The longest packet that the innermost run is made of; padding behind a run may be moved with it.
+    var length = placement.element.size
+    let bounded =
+      placement.isWhole ? [] : placement.dimensions.indices.filter { placement.dimensions[$0].isUneven }
+    while let last = loops.last, !bounded.contains(last.dimension), last.stride == length || last.size == 1 {
+      if last.size > 1 { length *= last.size }
+      loops.removeLast()
+    }
+    let padded = loops.last.map(\.stride) ?? length
+    if length < padded, padded - length < 8, padded % 8 == 0 { length = padded }
+    let packet = [16, 8, 4, 2, 1].first { length % $0 == 0 } ?? 1
+    if length > packet { loops.append((length / packet, packet, -1)) }
+    loops.removeAll { $0.size == 1 }
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(sliceCount)
+    body.fetch.element = packet >= 4 ? .i32 : .i8
+    body.fetch.packetElements = UInt8(packet >= 4 ? packet / 4 : packet)
+    let base = placement.base
+    body.fetch.base = Int32(base + (source - moved.origin) * moved.stride)
+    body.exchange.kind = .shift
+    body.exchange.outer = UInt16(sliceCount)
+    body.exchange.distance = Int16(distance)
+    for loop in loops {
+      var entry = TensorInstruction.Loop()
+      entry.size = UInt32(loop.size)
+      entry.fetchStride = Int32(loop.stride)
+      entry.commitStride = Int32(loop.stride)
+      body.loops.append(entry)
+    }
+    if !placement.isWhole {
+      // What lies beyond the extent may be undefined.
+      for other in bounded {
+        let dimension = placement.dimensions[other]
+        var bound = TensorInstruction.Bound()
+        bound.origin = Int32(other == index ? source : dimension.origin)
+        bound.coefficients = loops.map { $0.dimension == other ? 1 : 0 }
+        bound.divisor = UInt16(dimension.sliceStride)
+        bound.modulus = UInt16(dimension.blocks)
+        bound.step = Int32(dimension.step)
+        bound.high = Int32(dimension.extent)
+        body.fetch.bounds.append(bound)
+      }
+    }
+    var commit = TensorInstruction.Commit()
+    commit.base = Int32(base + (target - moved.origin) * moved.stride)
+    commit.element = body.fetch.element
+    commit.elements = body.fetch.packetElements
+    body.sink = .commit(commit)
+    let slices = 0..<sliceCount
+    run.append(
+      .tensor(body), .main,
+      [.read(.sram, bytes, slices: slices), .write(.sram, bytes, slices: slices)])
+  }
+}

@@ -1,0 +1,253 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+extension ProgramCompiler {
+  /// The ways to place a kernel that are worth a try: as its operands lie, then others.
+  func mappings(_ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options) -> [Choice.Mapping] {
+    var mappings: [Choice.Mapping] = []
+    let lying = lyingGeometries(node, kernel)
+    if kernel.form == .contract {
+      var tilings = lying
+      for geometry in freshGeometries(node, kernel, limit: options.effort)
+      where !tilings.contains(where: {
+        $0.parts == geometry.parts && $0.sharing == geometry.sharing
+      }) {
+        tilings.append(geometry)
+      }
+      for geometry in tilings where tiling(node, geometry) != nil {
+        mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
+      }
+      if !mappings.isEmpty { return mappings }
+      for geometry in lying + slicings(node, kernel, limit: options.effort) where geometry.sharing == nil {
+        mappings.append(.sliced(geometry, flitAxis: nil))
+      }
+      return mappings
+    }
+    let geometries =
+      lying.isEmpty ? slicings(node, kernel, limit: options.effort) : lying + slicings(node, kernel, limit: 2)
+    for geometry in geometries {
+      for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
+    }
+    return mappings
+  }
+
+  func tiling(_ node: KernelNode, _ geometry: Geometry) -> TiledContraction? {
+    let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }
+    guard
+      let tiled = TiledContraction(
+        geometry, isConstant: isConstant, contiguous: contiguousSum(node, geometry.kernel), machine)
+    else { return nil }
+    return tiled
+  }
+
+  /// The summed axis whose elements follow each other where the streamed operand lies.
+  private func contiguousSum(_ node: KernelNode, _ kernel: Kernel) -> AxisID? {
+    for (operand, buffer) in zip(kernel.operands.prefix(2), node.operands)
+    where graph.buffers[buffer].constant == nil {
+      guard let placement = homes[buffer]?.placement else { continue }
+      for (map, dimension) in zip(operand.maps, placement.dimensions)
+      where dimension.stride == operand.type.element.size && dimension.extent > 1 {
+        for term in map.terms
+        where kernel.axes[term.axis].role != .parallel && term.coefficient == 1
+          && kernel.axes[term.axis].extent > 1
+        {
+          return term.axis
+        }
+      }
+    }
+    return nil
+  }
+
+  /// Cut over slices by divisors of the parallel axes.
+  func slicings(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
+    Slicing.candidates(for: kernel, slices: machine.slices, present: [], limit: max(limit, 2))
+  }
+
+  // MARK: As operands lie
+
+  /// Geometries under which an operand is read where it lies.
+  private func lyingGeometries(_ node: KernelNode, _ kernel: Kernel) -> [Geometry] {
+    var geometries: [Geometry] = []
+    for (index, (operand, buffer)) in zip(kernel.operands, node.operands).enumerated() {
+      guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
+      for geometry in matching(operand, placement, kernel, isForm: index < 2)
+      where !geometries.contains(where: { $0.parts == geometry.parts && $0.sharing == geometry.sharing }) {
+        geometries.append(geometry)
+      }
+    }
+    return geometries
+  }
+
+  private func matching(
+    _ operand: Operand, _ placement: Placement, _ kernel: Kernel, isForm: Bool
+  ) -> [Geometry] {
+    var geometry = Geometry(kernel)
+    var shared: (axis: AxisID, count: Int, stride: Int, block: Int)?
+    for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
+      let own = map.terms.filter { kernel.axes[$0.axis].role == .parallel }
+      if own.isEmpty, isForm, kernel.form == .contract, map.terms.count == 1, map.terms[0].coefficient == 1,
+        map.offset == 0, shared == nil
+      {
+        shared = (map.terms[0].axis, dimension.blocks, dimension.sliceStride, dimension.step)
+        continue
+      }
+      guard own.count == 1, own[0].coefficient > 0, dimension.step % own[0].coefficient == 0 else {
+        return []
+      }
+      let block = dimension.step / own[0].coefficient
+      guard block > 0, block * dimension.blocks >= kernel.axes[own[0].axis].extent,
+        geometry.parts[own[0].axis] == nil
+      else { return [] }
+      geometry.slice(own[0].axis, count: dimension.blocks, block: block, stride: dimension.sliceStride)
+    }
+    guard let shared else { return geometry.parts.isEmpty ? [] : [geometry] }
+    return columns(of: kernel).flatMap { column in
+      [Geometry.Sharing.Mode.scatter, .gather].map { mode in
+        var result = geometry
+        result.share(
+          Geometry.Sharing(
+            mode: mode, sum: shared.axis, column: column, count: shared.count, sliceStride: shared.stride,
+            sumBlock: shared.block, columnBlock: Self.columnBlock(kernel, column, shared.count)))
+        return result
+      }
+    }
+  }
+
+  /// Columns of a slice, whole groups of eight.
+  private static func columnBlock(_ kernel: Kernel, _ column: AxisID, _ count: Int) -> Int {
+    ((kernel.axes[column].extent + count - 1) / count).roundedUp(toMultipleOf: 8)
+  }
+
+  /// The parallel axes of a contraction that its constant alone moves with.
+  private func columns(of kernel: Kernel) -> [AxisID] {
+    kernel.axes(.parallel).filter { axis in
+      kernel.operands.prefix(2).count { $0.depends(on: axis) } == 1
+        && kernel.operands[1].depends(on: axis) && kernel.axes[axis].extent > 1
+    }
+  }
+
+  // MARK: Others
+
+  /// Tiles of up to two axes and shared channels, those with the least work in a slice.
+  private func freshGeometries(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
+    let columns = columns(of: kernel)
+    guard columns.count == 1, kernel.accumulation == .integer else { return [] }
+    let stream = kernel.operands[0]
+    let rows = kernel.axes(.parallel).filter {
+      stream.depends(on: $0) && !kernel.operands[1].depends(on: $0) && kernel.axes[$0].extent > 1
+    }
+    let sums = kernel.axes(.reduce).filter { stream.dimension(of: $0) != nil }
+    let sum = sums.max { (kernel.axes[$0].extent, $1) < (kernel.axes[$1].extent, $0) }
+    var found: [(work: Int, geometry: Geometry)] = []
+    var shares = 1
+    while shares <= machine.slices {
+      defer { shares *= 2 }
+      let columnBlock = Self.columnBlock(kernel, columns[0], shares)
+      let isSplit = sum.map { kernel.axes[$0].extent % shares == 0 } ?? false
+      guard shares == 1 || (isSplit && columnBlock * shares * 3 <= max(kernel.axes[columns[0]].extent, 8) * 4)
+      else { continue }
+      for cut in cuts(rows, kernel, machine.slices / shares) {
+        for order in orders(cut.count, shares > 1) {
+          var stride = 1
+          var geometry = Geometry(kernel)
+          var sharedStride = 1
+          for digit in order {
+            if digit < cut.count {
+              geometry.slice(
+                cut[digit].axis, count: cut[digit].count, block: cut[digit].block, stride: stride)
+              stride *= cut[digit].count
+            } else {
+              sharedStride = stride
+              stride *= shares
+            }
+          }
+          guard shares > 1, let sum else {
+            found.append((work(geometry, rows, sum, columns[0]), geometry))
+            continue
+          }
+          for mode in [Geometry.Sharing.Mode.scatter, .gather] {
+            var shared = geometry
+            shared.share(
+              .init(
+                mode: mode, sum: sum, column: columns[0], count: shares, sliceStride: sharedStride,
+                sumBlock: kernel.axes[sum].extent / shares, columnBlock: columnBlock))
+            found.append((work(shared, rows, sum, columns[0]), shared))
+          }
+        }
+      }
+    }
+    let order = found.indices.sorted { (found[$0].work, $0) < (found[$1].work, $1) }
+    return order.prefix(limit).map { found[$0].geometry }
+  }
+
+  private struct Cut {
+    var axis: AxisID
+    var count: Int
+    var block: Int
+  }
+
+  /// Ways to cut up to two axes into at most `most` tiles, powers of two each; blocks also a little larger, so that
+  /// halves of them are whole.
+  private func cuts(_ rows: [AxisID], _ kernel: Kernel, _ most: Int) -> [[Cut]] {
+    var result: [[Cut]] = [[]]
+    for axis in rows.sorted(by: { (kernel.axes[$1].extent, $0) < (kernel.axes[$0].extent, $1) }).prefix(2) {
+      let extent = kernel.axes[axis].extent
+      var choices: [Cut] = []
+      var count = 2
+      while count <= most, count < 2 * extent {
+        let block = (extent + count - 1) / count
+        for unit in [1, 2, 4, 8, 16] {
+          let rounded = block.roundedUp(toMultipleOf: unit)
+          if rounded * count * 3 <= extent * 4,
+            !choices.contains(where: { $0.count == count && $0.block == rounded })
+          {
+            choices.append(Cut(axis: axis, count: count, block: rounded))
+          }
+        }
+        count *= 2
+      }
+      result += result.flatMap { cut in
+        choices.filter { choice in cut.reduce(choice.count) { $0 * $1.count } <= most }.map { cut + [$0] }
+      }
+    }
+    return result
+  }
+
+  /// Orders of the digits of a slice's number, the fastest first; the last index stands for the shared channels.
+  private func orders(_ cuts: Int, _ isShared: Bool) -> [[Int]] {
+    switch (cuts, isShared) {
+    case (0, false): [[]]
+    case (0, true): [[0]]
+    case (1, false): [[0]]
+    case (1, true): [[1, 0], [0, 1]]
+    case (_, false): [[0, 1]]
+    case (_, true): [[2, 0, 1], [0, 2, 1], [0, 1, 2]]
+    }
+  }
+
+  /// Cycles of the longest stage, about: of the products, of the ring, or of loading the register file beside them.
+  private func work(_ geometry: Geometry, _ rows: [AxisID], _ sum: AxisID?, _ column: AxisID) -> Int {
+    let kernel = geometry.kernel
+    let streaming = geometry.streaming()
+    let points = rows.reduce(1) { $0 * streaming.ranges[$1].count }
+    var packets = kernel.reductionAxes.filter { $0 != sum }.reduce(1) { $0 * kernel.axes[$1].extent }
+    if let sum { packets *= (streaming.ranges[sum].count + machine.packetBytes - 1) / machine.packetBytes }
+    let groups = (geometry.leaving().ranges[column].count + 7) / 8
+    let shares = geometry.sharing?.count ?? 1
+    let units = packets * shares * groups * machine.lanes
+    let half = machine.registerFileBytes / machine.packetBytes / 2
+    let loads = (units + half - 1) / half
+    let issue = loads * machine.issueMainCycles
+    let products = points * packets * shares * groups + issue
+    let loading = loads * machine.issueSubCycles + 3 * units / 2
+    guard let sharing = geometry.sharing else { return max(products, loading) }
+    let other =
+      sharing.mode == .scatter
+      ? sharing.sliceStride * (points * groups * sharing.count + 2 * sharing.count)
+      : sharing.sliceStride * sharing.count * (points * packets + 2)
+    return max(products, other + issue, loading)
+  }
+}

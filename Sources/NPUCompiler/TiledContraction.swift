@@ -1,0 +1,132 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// A contraction of integers with a constant whose channels a geometry may share: how its nest is cut into instructions.
+struct TiledContraction {
+  let plan: Contraction
+  let streamed: Geometry
+  let standing: Geometry
+  let left: Geometry
+  let sharing: Geometry.Sharing?
+  let lane: AxisID
+  /// Packets of the reduction, outermost first: loops of the summed axes, the packet's last, then the ring of a gather.
+  let sums: [Sum]
+  /// Columns of a slice in groups of eight.
+  let groups: Int
+  /// Slices that the columns of a scatter are dealt out to; else 1.
+  let dealt: Int
+
+  struct Sum {
+    var axis: AxisID
+    var step: Int
+    var count: Int
+    var isRing = false
+  }
+
+  /// Groups, and a range of the flattened reduction, that one load of the register file holds.
+  struct Box {
+    var groups: Range<Int>
+    var sums: [Range<Int>]
+    var isFirst: Bool
+    var isLast: Bool
+  }
+
+  /// - Returns: nil for contractions of another kind.
+  init?(_ geometry: Geometry, isConstant: [Bool], contiguous: AxisID?, _ machine: SliceMachine) {
+    let kernel = geometry.kernel
+    guard kernel.accumulation == .integer, kernel.operands.count >= 2 else { return nil }
+    streamed = geometry.streaming()
+    standing = geometry.standing()
+    left = geometry.leaving()
+    sharing = geometry.sharing
+    guard var plan = Contraction(streamed, isConstant: isConstant, machine), isConstant[plan.stationary],
+      plan.batch.isEmpty, !plan.isDepthwise, plan.columns.count == 1, let lane = plan.lane
+    else { return nil }
+    let stream = kernel.operands[plan.streamed]
+    if let axis = sharing?.sum ?? contiguous, plan.sums.contains(axis), stream.dimension(of: axis) != nil {
+      plan.packet = axis
+      plan.packetElements = 1
+      let widest = machine.packetBytes / stream.type.element.size
+      while plan.packetElements < min(widest, streamed.ranges[axis].count) { plan.packetElements *= 2 }
+    }
+    if let sharing {
+      guard sharing.column == lane, plan.packet == sharing.sum else { return nil }
+      guard sharing.columnBlock % 8 == 0 else { return nil }
+    }
+    let (packet, ranges) = (plan.packet, streamed.ranges)
+    var sums = plan.sums.filter { $0 != packet }.map { Sum(axis: $0, step: 1, count: ranges[$0].count) }
+    if let packet {
+      let count = (streamed.ranges[packet].count + plan.packetElements - 1) / plan.packetElements
+      sums.append(Sum(axis: packet, step: plan.packetElements, count: count))
+    }
+    if let sharing, sharing.mode == .gather {
+      sums.append(Sum(axis: sharing.sum, step: 0, count: sharing.count, isRing: true))
+    }
+    self.sums = sums
+    self.plan = plan
+    self.lane = lane
+    groups = (left.ranges[lane].count + 7) / 8
+    dealt = sharing.map { $0.mode == .scatter ? $0.count : 1 } ?? 1
+  }
+
+  /// Whether all that a slice streams and that is not in bounds is masked: channels are not.
+  var isMasked: Bool {
+    sharing.map { $0.sumBlock * $0.count == plan.kernel.axes[$0.sum].extent } ?? true
+  }
+
+  var packets: Int { sums.reduce(1) { $0 * $1.count } }
+  /// Units of the register file that a group takes.
+  var unitsPerGroup: Int { packets * dealt * 8 }
+
+  /// - Parameter points: of the rows that one instruction may hold cells for, by the boxes.
+  func boxes(_ machine: SliceMachine) -> (boxes: [Box], isWhole: Bool)? {
+    let capacity = machine.registerFileBytes / machine.packetBytes
+    let all = sums.map { 0..<$0.count }
+    guard machine.accumulators >= 8 * dealt else { return nil }
+    if unitsPerGroup <= capacity {
+      let room = unitsPerGroup <= capacity / 2 ? capacity / 2 : capacity
+      let most = min(room / unitsPerGroup, machine.accumulators / (8 * dealt))
+      let count = (groups + most - 1) / most
+      let size = (groups + count - 1) / count
+      let boxes = stride(from: 0, to: groups, by: size).map {
+        Box(groups: $0..<min($0 + size, groups), sums: all, isFirst: true, isLast: true)
+      }
+      return (boxes, true)
+    }
+    let pieces = boxesOf(sums.map(\.count), capacity: capacity / 2 / (8 * dealt))
+    let isRingWhole = zip(sums, pieces[0]).allSatisfy { !$0.isRing || $1.count == $0.count }
+    guard 8 * dealt <= capacity / 2, isRingWhole else { return nil }
+    var boxes: [Box] = []
+    for group in 0..<groups {
+      for (number, piece) in pieces.enumerated() {
+        boxes.append(
+          Box(
+            groups: group..<(group + 1), sums: piece, isFirst: number == 0,
+            isLast: number == pieces.count - 1))
+      }
+    }
+    return (boxes, false)
+  }
+
+  /// Units of a box, and the first of them in the order of the image: groups, sums, dealt, lanes.
+  func units(_ box: Box) -> Range<Int> {
+    var first = 0
+    var count = 1
+    for (sum, range) in zip(sums, box.sums) {
+      first = first * sum.count + range.lowerBound
+      count *= range.count
+    }
+    let inner = dealt * 8
+    if box.sums.map(\.count) == sums.map(\.count) {
+      return (box.groups.lowerBound * unitsPerGroup)..<(box.groups.upperBound * unitsPerGroup)
+    }
+    let start = box.groups.lowerBound * unitsPerGroup + first * inner
+    return start..<(start + count * inner)
+  }
+}
+
+/// `boxes`, for where a method hides it.
+func boxesOf(_ sizes: [Int], capacity: Int) -> [[Range<Int>]] { boxes(sizes, capacity: capacity) }
