@@ -146,9 +146,11 @@ extension ProgramCompiler {
     while shares <= machine.slices {
       defer { shares *= 2 }
       let columnBlock = Self.columnBlock(kernel, columns[0], shares)
-      let isSplit = sum.map { kernel.axes[$0].extent % shares == 0 } ?? false
-      guard shares == 1 || (isSplit && columnBlock * shares * 3 <= max(kernel.axes[columns[0]].extent, 8) * 4)
-      else { continue }
+      let sumBlock = sum.map { (kernel.axes[$0].extent + shares - 1) / shares } ?? 1
+      func isEven(_ block: Int, _ axis: AxisID?) -> Bool {
+        axis.map { block * shares * 3 <= max(kernel.axes[$0].extent, 8) * 4 } ?? false
+      }
+      guard shares == 1 || (isEven(sumBlock, sum) && isEven(columnBlock, columns[0])) else { continue }
       for cut in cuts(rows, kernel, machine.slices / shares) {
         for order in orders(cut.count, shares > 1) {
           var stride = 1
@@ -173,7 +175,7 @@ extension ProgramCompiler {
             shared.share(
               .init(
                 mode: mode, sum: sum, column: columns[0], count: shares, sliceStride: sharedStride,
-                sumBlock: kernel.axes[sum].extent / shares, columnBlock: columnBlock))
+                sumBlock: sumBlock, columnBlock: columnBlock))
             found.append((work(shared, rows, sum, columns[0]), shared))
           }
         }

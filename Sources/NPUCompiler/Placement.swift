@@ -3,10 +3,10 @@ import Tensors
 
 /// Where the elements of a tensor lie: in DRAM, or in the SRAM of slices, every dimension cut into blocks of
 /// which each lies in other slices. Offsets within a slice are the same in all of them.
-struct Placement: Equatable {
+struct Placement: Hashable {
   /// One dimension of the tensor. Block b holds the coordinates `origin + b · step ..< … + span`, those outside
   /// the extent not stored; it lies `b · sliceStride` slices after block 0.
-  struct Dimension: Equatable {
+  struct Dimension: Hashable {
     var extent: Int
     var origin = 0
     var step: Int

@@ -24,34 +24,6 @@ extension ProgramCompiler {
     var mapping: Mapping?
   }
 
-  /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
-  /// whose results lie in different places. Nothing is emitted yet.
-  /// - Parameter price: ticks that a resident byte of a slice is worth.
-  static func search(
-    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, price: Double,
-    _ options: NPUCompiler.Options
-  ) throws(Diagnostic) -> ProgramCompiler {
-    var start = ProgramCompiler(
-      graph, machine, residentBytes: residentBytes, isDry: true, room: graph.rooms())
-    start.residentPrice = price
-    var beam = [start]
-    for (number, id) in graph.nodes.ids.enumerated() {
-      let node = graph.nodes[id]
-      var next: [ProgramCompiler] = []
-      var failure: Diagnostic?
-      for state in beam {
-        do { next += try state.placed(node, options) } catch {
-          failure = error.diagnostic(number, node, machine)
-        }
-      }
-      if next.isEmpty, let failure { throw failure }
-      beam = cheapest(next, result: node.result, count: max(options.beam, 1))
-      for index in beam.indices { beam[index].release(after: node) }
-    }
-    let best = beam.min { $0.rank < $1.rank } ?? start
-    return best
-  }
-
   /// The program of a search.
   func emitted(residentBytes: Int, _ options: NPUCompiler.Options) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(graph, machine, residentBytes: residentBytes, isDry: false, room: room)
@@ -59,7 +31,9 @@ extension ProgramCompiler {
       let node = graph.nodes[id]
       program.run.kernel = UInt32(number)
       program.load.kernel = UInt32(number)
-      do { try program.place(node, choice, options) } catch { throw error.diagnostic(number, node, machine) }
+      do { try program.placeSomehow(node, choice, options) } catch {
+        throw error.diagnostic(number, node, machine)
+      }
       if node.kernel != nil { program.record(node) }
       program.release(after: node)
     }
@@ -69,29 +43,6 @@ extension ProgramCompiler {
       }
     }
     return program
-  }
-
-  /// Ticks, with a price on what streams or stays resident.
-  var rank: Double {
-    let (least, most) = (min(computeTicks, streamTicks), max(computeTicks, streamTicks))
-    return Double(most) + Double(least) / 8 + Double(residentDemand) * residentPrice
-  }
-
-  /// The cheapest states, of those with the result in the same place only the first.
-  private static func cheapest(_ states: [ProgramCompiler], result: BufferID, count: Int) -> [ProgramCompiler]
-  {
-    let ranks = states.map(\.rank)
-    let order = states.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }
-    var kept: [ProgramCompiler] = []
-    for index in order where kept.count < count {
-      let placement = states[index].homes[result]?.placement
-      let isNew = !kept.contains { other in
-        let there = other.homes[result]?.placement
-        return there?.dimensions == placement?.dimensions && there?.memory == placement?.memory
-      }
-      if isNew { kept.append(states[index]) }
-    }
-    return kept
   }
 
   /// Brings an output to DRAM, into bytes that the program writes: an input or a constant under another name is copied.
@@ -128,50 +79,25 @@ extension ProgramCompiler {
         dimensions: dimensions, from: Wait(tag: last.tag, count: last.count - 1)))
   }
 
-  /// The states after a node: one, or one per mapping of a computation.
-  private func placed(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) -> [ProgramCompiler]
-  {
-    guard let kernel = node.kernel, kernel.elements > 0, !kernel.isCopy,
-      !(kernel.form == .map && kernel.operands.isEmpty)
-    else {
-      var next = self
-      try next.place(node, Choice(), options)
-      next.count(since: run.busy, Choice())
-      return [next]
-    }
-    var reason = "no mapping"
-    for relief in Choice.Relief.allCases {
-      if relief == .pieces {
-        var next = self
-        let choice = Choice(relief: relief, mapping: nil)
-        do { try next.place(node, choice, options) } catch {
-          if case .doesNotFit(let what) = error { reason = what }
-          break
-        }
-        next.count(since: run.busy, choice)
-        return [next]
+  /// Places a node as chosen, or with more room than the search thought necessary.
+  private mutating func placeSomehow(
+    _ node: KernelNode, _ choice: Choice, _ options: NPUCompiler.Options
+  ) throws(Failure) {
+    var reliefs = Choice.Relief.allCases.filter { $0.rawValue >= choice.relief.rawValue }
+    while true {
+      var choice = choice
+      choice.relief = reliefs.removeFirst()
+      if choice.relief == .pieces { choice.mapping = nil }
+      let before = self
+      do { return try place(node, choice, options) } catch {
+        guard case .doesNotFit = error, !reliefs.isEmpty, choice.mapping != nil else { throw error }
+        self = before
       }
-      var relieved = self
-      try relieved.relieve(relief, node)
-      var states: [ProgramCompiler] = []
-      for mapping in relieved.mappings(node, kernel, options) {
-        var next = relieved
-        let choice = Choice(relief: relief, mapping: mapping)
-        do {
-          try next.map(node, mapping)
-          next.count(since: run.busy, choice)
-          states.append(next)
-        } catch {
-          if case .doesNotFit(let what) = error { reason = what }
-        }
-      }
-      if !states.isEmpty { return states }
     }
-    throw .doesNotFit(reason)
   }
 
   /// Places a node as chosen.
-  private mutating func place(
+  mutating func place(
     _ node: KernelNode, _ choice: Choice, _ options: NPUCompiler.Options
   ) throws(Failure) {
     guard let kernel = node.kernel else { return try emitView(node) }
@@ -192,7 +118,7 @@ extension ProgramCompiler {
   }
 
   /// Makes room in SRAM.
-  private mutating func relieve(_ relief: Choice.Relief, _ node: KernelNode) throws(Failure) {
+  mutating func relieve(_ relief: Choice.Relief, _ node: KernelNode) throws(Failure) {
     guard relief != .none else { return }
     for buffer in graph.buffers.ids where !node.operands.contains(buffer) && homes[buffer]?.owned != nil {
       try bringToDRAM(buffer)
@@ -201,7 +127,7 @@ extension ProgramCompiler {
     for buffer in Set(node.operands).sorted() where homes[buffer]?.owned != nil { try bringToDRAM(buffer) }
   }
 
-  private mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
+  mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
     switch mapping {
     case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
     case .tiled(let geometry, let spreads):
@@ -209,21 +135,6 @@ extension ProgramCompiler {
       let result = try emitTiled(node, tiled, spreads: spreads)
       settle(node.result, result.placement, owned: result.bytes)
     }
-  }
-
-  /// Adds what a node costs to the state.
-  private mutating func count(since before: [Int], _ choice: Choice) {
-    var spent = zip(run.busy, before).map { $0 - $1 }
-    // The register files load beside the work; weights come beside all; other copies hold it up.
-    computeTicks += max(spent[0], spent[1]) + copyTicks
-    spent[2...] = [copyTicks, streamTicks - countedStreamTicks]
-    copyTicks = 0
-    countedStreamTicks = streamTicks
-    choices.append(choice)
-    decisions.append(
-      NPUCompiler.Decision(
-        kernel: choices.count - 1, placement: choice.text,
-        cycles: spent.map { $0 / machine.ticksPerCycle }))
   }
 
   /// A map of nothing is a constant.

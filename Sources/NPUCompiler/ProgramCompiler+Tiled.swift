@@ -35,7 +35,7 @@ extension ProgramCompiler {
     guard leaving <= 2 else { throw .doesNotFit("more than two bounded coordinates") }
     let dimension = plan.packet.flatMap(operand.dimension(of:))
     let main = try tile(
-      plan.streamed, of: node, tiled.streamed, contiguous: dimension, isMasked: tiled.isMasked)
+      plan.streamed, of: node, tiled.streamed, contiguous: dimension, isMasked: true)
     let (program, indices) = vectorProgram(of: kernel, streamed: nil)
     let standing = try placeStanding(
       node, tiled, boxes, columnConstants(indices, of: node, tiled), spreads: spreads)
@@ -325,7 +325,9 @@ extension ProgramCompiler {
       throw .doesNotFit("a ring of \(ring) slices")
     }
     var words = words
+    // Few to a slice: a long ring takes its time.
     words.ring = ring
+    while words.ring > 1, words.packets <= words.ring { words.ring /= 2 }
     let most = machine.vectorRegisterBytes / 4
     let room = words.packets * 8 <= most / 2 ? most / 2 : most
     while words.ring > 1, words.packetsPerSlice * words.ring * 8 > room { words.ring /= 2 }

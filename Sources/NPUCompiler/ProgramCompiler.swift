@@ -46,11 +46,11 @@ struct ProgramCompiler {
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?
   let residentBase: Int
-  /// Of a dry run: what the work takes, what streaming takes beside it, and how the kernels were placed.
-  var computeTicks = 0
-  var streamTicks = 0
-  /// Of the present kernel: copies that hold it up.
+  /// Of a dry run: ticks of copies that hold the work up, and of constants that stream.
   var copyTicks = 0
+  var streamTicks = 0
+  /// Of a search: what the work takes, what streams beside it, and how the kernels were placed.
+  var computeTicks = 0
   var countedStreamTicks = 0
   var choices: [Choice] = []
   var decisions: [NPUCompiler.Decision] = []

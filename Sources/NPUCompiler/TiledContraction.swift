@@ -72,11 +72,6 @@ struct TiledContraction {
     dealt = sharing.map { $0.mode == .scatter ? $0.count : 1 } ?? 1
   }
 
-  /// Whether all that a slice streams and that is not in bounds is masked: channels are not.
-  var isMasked: Bool {
-    sharing.map { $0.sumBlock * $0.count == plan.kernel.axes[$0.sum].extent } ?? true
-  }
-
   var packets: Int { sums.reduce(1) { $0 * $1.count } }
   /// Units of the register file that a group takes.
   var unitsPerGroup: Int { packets * dealt * 8 }

@@ -1,0 +1,219 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+
+/// Where a value lies, but for the place of its interval.
+private struct Layout: Hashable {
+  var placement: Placement
+
+  init?(_ home: ProgramCompiler.Home?) {
+    guard let home else { return nil }
+    placement = home.placement
+    placement.base = home.owned.map { placement.base - $0.lowerBound } ?? 0
+  }
+}
+
+/// What placing a kernel in one way costs, and where its values lie then.
+private struct Outcome {
+  struct Moved {
+    var buffer: BufferID
+    /// From the start of its interval.
+    var placement: Placement
+    /// Of a new interval; nil stays where it is.
+    var bytes: Int?
+  }
+
+  var choice: ProgramCompiler.Choice
+  var spent: [Int]
+  var demand: Int
+  var result: Placement
+  var bytes: Int?
+  var moved: [Moved]
+}
+
+extension ProgramCompiler {
+  /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
+  /// whose results lie in different places. Nothing is emitted yet.
+  /// - Parameter price: ticks that a resident byte of a slice is worth.
+  static func search(
+    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, price: Double,
+    _ options: NPUCompiler.Options
+  ) throws(Diagnostic) -> ProgramCompiler {
+    var start = ProgramCompiler(
+      graph, machine, residentBytes: residentBytes, isDry: true, room: graph.rooms())
+    start.residentPrice = price
+    var beam = [start]
+    for (number, id) in graph.nodes.ids.enumerated() {
+      let node = graph.nodes[id]
+      var next: [ProgramCompiler] = []
+      if isMapped(node) { next = kept(beam, node, options) }
+      var failure: Diagnostic?
+      if next.isEmpty {
+        for state in beam {
+          do { next.append(try state.placed(node, options)) } catch {
+            failure = error.diagnostic(number, node, machine)
+          }
+        }
+      }
+      if next.isEmpty, let failure { throw failure }
+      beam = next
+      for index in beam.indices { beam[index].release(after: node) }
+    }
+    return beam.min { $0.rank(adding: []) < $1.rank(adding: []) } ?? start
+  }
+
+  private static func isMapped(_ node: KernelNode) -> Bool {
+    guard let kernel = node.kernel, kernel.elements > 0, !kernel.isCopy else { return false }
+    return !(kernel.form == .map && kernel.operands.isEmpty)
+  }
+
+  /// The cheapest states after a node, of those with the result in the same layout only the first. Ways to place it are
+  /// tried once per layout of the operands.
+  private static func kept(
+    _ beam: [ProgramCompiler], _ node: KernelNode, _ options: NPUCompiler.Options
+  ) -> [ProgramCompiler] {
+    var memo: [[Layout?]: [Outcome]] = [:]
+    var found: [(state: Int, outcome: Outcome, rank: Double)] = []
+    for (index, state) in beam.enumerated() {
+      let key = node.operands.map { Layout(state.homes[$0]) }
+      let outcomes = memo[key] ?? state.outcomes(node, options)
+      memo[key] = outcomes
+      for outcome in outcomes {
+        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand)))
+      }
+    }
+    let order = found.indices.sorted { (found[$0].rank, $0) < (found[$1].rank, $1) }
+    var kept: [ProgramCompiler] = []
+    var layouts: Set<Placement> = []
+    for index in order where kept.count < max(options.beam, 1) {
+      let (state, outcome, _) = found[index]
+      guard !layouts.contains(outcome.result) else { continue }
+      var next = beam[state]
+      guard next.apply(outcome, node) else { continue }
+      layouts.insert(outcome.result)
+      kept.append(next)
+    }
+    return kept
+  }
+
+  /// What each mapping of a node would come to.
+  private func outcomes(_ node: KernelNode, _ options: NPUCompiler.Options) -> [Outcome] {
+    guard let kernel = node.kernel else { return [] }
+    var outcomes: [Outcome] = []
+    for mapping in mappings(node, kernel, options) {
+      var next = self
+      guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
+        let result = Layout(home)
+      else { continue }
+      var moved: [Outcome.Moved] = []
+      for buffer in Set(node.operands).sorted() {
+        guard let (before, after) = homes[buffer].flatMap({ old in next.homes[buffer].map { (old, $0) } }),
+          let layout = Layout(after), layout != Layout(before) || after.owned != before.owned
+        else { continue }
+        moved.append(
+          Outcome.Moved(
+            buffer: buffer, placement: layout.placement,
+            bytes: after.owned == before.owned ? nil : after.owned?.count))
+      }
+      outcomes.append(
+        Outcome(
+          choice: Choice(relief: .none, mapping: mapping), spent: next.spent(since: self),
+          demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
+          moved: moved))
+    }
+    return outcomes
+  }
+
+  /// Takes over an outcome without doing it again; false where there is no room.
+  private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
+    for moved in outcome.moved {
+      guard let home = homes[moved.buffer] else { return false }
+      var placement = moved.placement
+      guard let bytes = moved.bytes else {
+        placement.base += home.owned?.lowerBound ?? home.placement.base
+        homes[moved.buffer]?.placement = placement
+        continue
+      }
+      guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else { return false }
+      placement.base += offset
+      let uses = remaining[moved.buffer]
+      remaining[moved.buffer] = 0
+      dropIfUnused(moved.buffer)
+      remaining[moved.buffer] = uses
+      settle(moved.buffer, placement, owned: offset..<(offset + bytes))
+    }
+    var placement = outcome.result
+    if let bytes = outcome.bytes {
+      guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else { return false }
+      placement.base += offset
+      settle(node.result, placement, owned: offset..<(offset + bytes))
+    } else {
+      settle(node.result, placement, owned: nil)
+    }
+    residentDemand += outcome.demand
+    count(outcome.spent, outcome.choice)
+    return true
+  }
+
+  /// A node placed the only way, or with room made for it.
+  private func placed(_ node: KernelNode, _ options: NPUCompiler.Options) throws(Failure) -> ProgramCompiler {
+    guard let kernel = node.kernel, Self.isMapped(node) else {
+      var next = self
+      try next.place(node, Choice(), options)
+      next.count(next.spent(since: self), Choice())
+      return next
+    }
+    var reason = "no mapping"
+    for relief in Choice.Relief.allCases {
+      var best: ProgramCompiler?
+      var relieved = self
+      if relief != .pieces { try relieved.relieve(relief, node) }
+      let mappings: [Choice.Mapping?] =
+        relief == .pieces ? [nil] : relieved.mappings(node, kernel, options)
+      for mapping in mappings {
+        var next = self
+        let choice = Choice(relief: relief, mapping: mapping)
+        do {
+          try next.place(node, choice, options)
+          next.count(next.spent(since: self), choice)
+          if let least = best, least.rank(adding: []) <= next.rank(adding: []) { continue }
+          best = next
+        } catch {
+          if case .doesNotFit(let what) = error { reason = what }
+        }
+      }
+      if let best { return best }
+    }
+    throw .doesNotFit(reason)
+  }
+
+  // MARK: Costs
+
+  /// Ticks of main, of sub, of copies that hold the work up, and of constants that stream beside it.
+  private func spent(since before: ProgramCompiler) -> [Int] {
+    [
+      run.busy[0] - before.run.busy[0], run.busy[1] - before.run.busy[1], copyTicks - before.copyTicks,
+      streamTicks - before.streamTicks,
+    ]
+  }
+
+  /// Ticks, with a price on what stays resident; after `spent` more.
+  private func rank(adding spent: [Int], _ demand: Int = 0) -> Double {
+    let compute = computeTicks + (spent.isEmpty ? 0 : max(spent[0], spent[1]) + spent[2])
+    let stream = countedStreamTicks + (spent.isEmpty ? 0 : spent[3])
+    return Double(max(compute, stream)) + Double(min(compute, stream)) / 8
+      + Double(residentDemand + demand) * residentPrice
+  }
+
+  /// Adds what a node costs. The register files load beside the work, other copies hold it up.
+  private mutating func count(_ spent: [Int], _ choice: Choice) {
+    computeTicks += max(spent[0], spent[1]) + spent[2]
+    countedStreamTicks += spent[3]
+    choices.append(choice)
+    decisions.append(
+      NPUCompiler.Decision(
+        kernel: choices.count - 1, placement: choice.text,
+        cycles: spent.map { $0 / machine.ticksPerCycle }))
+  }
+}
