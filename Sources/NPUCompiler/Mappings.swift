@@ -6,12 +6,13 @@ import Tensors
 
 extension ProgramCompiler {
   /// The ways to place a kernel that are worth a try: as its operands lie, then others.
-  func mappings(_ node: KernelNode, _ kernel: Kernel, _ options: NPUCompiler.Options) -> [Choice.Mapping] {
+  /// - Parameter effort: how many others.
+  func mappings(_ node: KernelNode, _ kernel: Kernel, effort: Int) -> [Choice.Mapping] {
     var mappings: [Choice.Mapping] = []
     let lying = lyingGeometries(node, kernel)
     if kernel.form == .contract {
       var tilings = lying
-      for geometry in freshGeometries(node, kernel, limit: options.effort)
+      for geometry in freshGeometries(node, kernel, limit: effort)
       where !tilings.contains(where: {
         $0.parts == geometry.parts && $0.sharing == geometry.sharing
       }) {
@@ -21,13 +22,13 @@ extension ProgramCompiler {
         mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
       }
       if !mappings.isEmpty { return mappings }
-      for geometry in lying + slicings(node, kernel, limit: options.effort) where geometry.sharing == nil {
+      for geometry in lying + slicings(node, kernel, limit: effort) where geometry.sharing == nil {
         mappings.append(.sliced(geometry, flitAxis: nil))
       }
       return mappings
     }
     let geometries =
-      lying.isEmpty ? slicings(node, kernel, limit: options.effort) : lying + slicings(node, kernel, limit: 2)
+      lying.isEmpty ? slicings(node, kernel, limit: effort) : lying + slicings(node, kernel, limit: 2)
     for geometry in geometries {
       for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
     }

@@ -2,6 +2,7 @@ import KernelIR
 import Machine
 import NPUISA
 import Support
+import Tensors
 
 /// Compiles graphs of kernels for the slice machine.
 public enum NPUCompiler {
@@ -19,7 +20,7 @@ public enum NPUCompiler {
     /// Mappings that are tried per kernel.
     public var effort = 16
     /// Unfinished programs that are kept side by side.
-    public var beam = 4
+    public var beam: Int { effort }
 
     public init() {}
   }
@@ -51,9 +52,13 @@ public enum NPUCompiler {
   private static func resident(
     _ graph: KernelGraph, _ machine: SliceMachine, _ options: Options
   ) throws(Diagnostic) -> Result? {
+    let bytes = graph.buffers.ids.reduce(0) { $0 + (graph.buffers[$1].constant?.type.byteCountOrZero ?? 0) }
+    let least = bytes / machine.slices
     let cycle = Double(machine.ticksPerCycle)
-    for (eighths, price) in [(4, 0.0), (6, 0.05), (7, 0.2), (7, 1.0)] {
+    for (eighths, price) in [(4, 0.0), (6, 0.2), (7, 1.0), (7, 5.0)] {
       let room = machine.sramBytesPerSlice / 8 * eighths
+      // Copies take at least as much again where there is room for them.
+      guard eighths == 7 ? least < room : least * 3 < room else { continue }
       guard
         let found = try? ProgramCompiler.search(
           graph, machine, residentBytes: room, price: price * cycle, options),
@@ -65,4 +70,8 @@ public enum NPUCompiler {
     }
     return nil
   }
+}
+
+extension TensorType {
+  fileprivate var byteCountOrZero: Int { (try? byteCount().bytes) ?? 0 }
 }

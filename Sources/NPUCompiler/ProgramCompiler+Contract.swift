@@ -174,7 +174,9 @@ extension ProgramCompiler {
       constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,
       counts: counts,
       packetBytes: machine.packetBytes)
-    let whole = image.bytes(blocks: blocks, blockBytes: bytes)
+    let whole =
+      isDry
+      ? [UInt8](repeating: 0, count: blocks * bytes) : image.bytes(blocks: blocks, blockBytes: bytes)
     if let units, cut.isEmpty, geometry.sliceCount > 1 {
       return try spread(whole, node, geometry, units)
     }
@@ -190,9 +192,7 @@ extension ProgramCompiler {
       loops.append(
         .init(UInt32(part.count), source: Int64(apart), destination: Int64(part.sliceStride * window)))
     }
-    for (count, sliceStride) in geometry.copies(of: operand) {
-      loops.append(.init(UInt32(count), source: 0, destination: Int64(sliceStride * window)))
-    }
+    let covered = cut.compactMap { geometry.parts[$0] }.map { (count: $0.count, distance: $0.sliceStride) }
     var start = 0
     while start < bytes {
       let run = min(4096, bytes - start)
@@ -204,6 +204,9 @@ extension ProgramCompiler {
       copy([descriptor], isLoad: isLoad, engine: 1)
       start += run * whole
     }
+    copyAcross(
+      offset..<(offset + bytes), covered: covered,
+      copies: geometry.copies(of: operand).map { ($0.count, $0.sliceStride) }, isLoad: isLoad)
     return .packed(base: offset, bytes: offset..<(offset + bytes), strides: strides)
   }
 

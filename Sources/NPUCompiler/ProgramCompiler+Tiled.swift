@@ -370,22 +370,10 @@ extension ProgramCompiler {
               .init(UInt32($0.count), source: Int64($0.source), destination: Int64($0.distance * window))
             })
         ], isLoad: isLoad, engine: 1)
-      var spread = loops.map { (count: $0.count, distance: $0.distance) }
-      for copy in copies {
-        let first = Int64(copy.distance * window)
-        copyOn(
-          DMAInstruction(
-            from: .init(.sram, target), to: .init(.sram, target + first), run: UInt32(run),
-            [.init(UInt32(copy.count - 1), source: 0, destination: first)].filter { $0.size > 1 }
-              + spread.map {
-                .init(
-                  UInt32($0.count), source: Int64($0.distance * window),
-                  destination: Int64($0.distance * window))
-              }), isLoad: isLoad)
-        spread.append((copy.count, copy.distance))
-      }
       start += run
     }
+    copyAcross(
+      offset..<(offset + bytes), covered: loops.map { ($0.count, $0.distance) }, copies: copies, isLoad: isLoad)
     return Standing(
       base: offset, bytes: offset..<(offset + bytes), ring: ring, inner: inner, starts: starts, words: words)
   }

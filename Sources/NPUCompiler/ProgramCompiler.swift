@@ -186,9 +186,54 @@ struct ProgramCompiler {
     return last
   }
 
-  /// Emits copies of what streamed to other slices, on the engine that streams less.
-  mutating func copyOn(_ descriptor: DMAInstruction, isLoad: Bool) {
-    copy([descriptor], isLoad: isLoad, engine: isLoad ? 1 : 0)
+  /// Copies values: while constants need no engine, on two at once.
+  mutating func copyValues(_ descriptors: [DMAInstruction]) {
+    guard resident != nil, machine.dmaEngines > 1 else {
+      copy(descriptors)
+      return
+    }
+    for descriptor in descriptors {
+      guard let (first, second) = descriptor.halves() else {
+        copy([descriptor])
+        continue
+      }
+      if isDry {
+        copyTicks += max(first.time(on: machine).ticks, second.time(on: machine).ticks)
+      } else {
+        copy([first])
+        copy([second], engine: 1)
+      }
+    }
+  }
+
+  /// Copies what came to some slices, `covered` apart, on to others, on the engine that streams less.
+  mutating func copyAcross(
+    _ range: Range<Int>, covered: [(count: Int, distance: Int)], copies: [(count: Int, distance: Int)],
+    isLoad: Bool
+  ) {
+    var covered = covered.filter { $0.count > 1 }
+    for copy in copies where copy.count > 1 {
+      let first = Int64(copy.distance * window)
+      let loops =
+        [.init(UInt32(copy.count - 1), source: 0, destination: first)].filter { $0.size > 1 }
+        + covered.map {
+          DMAInstruction.Loop(
+            UInt32($0.count), source: Int64($0.distance * window), destination: Int64($0.distance * window))
+        }
+      var start = range.lowerBound
+      while start < range.upperBound {
+        let run = min(4096, range.upperBound - start)
+        let descriptor = DMAInstruction(
+          from: .init(.sram, Int64(start)), to: .init(.sram, Int64(start) + first), run: UInt32(run), loops)
+        if isDry {
+          if !isLoad { streamTicks += descriptor.time(on: machine).ticks }
+        } else {
+          self.copy([descriptor], isLoad: isLoad, engine: isLoad ? 1 : 0)
+        }
+        start += run
+      }
+      covered.append(copy)
+    }
   }
 
   private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
@@ -289,9 +334,17 @@ struct ProgramCompiler {
     let ranges = operand.type.shape.map { 0..<$0 }
     guard
       let plan = CopyPlan(
-        from: home.placement, maps, to: placement, ranges: ranges, copies: copies, window: window)
+        from: home.placement, maps, to: placement, ranges: ranges, copies: isConstant ? [] : copies,
+        window: window)
     else { throw .doesNotFit("operand \(index) cannot be copied") }
-    copy(plan.descriptors, isLoad: isLoad, engine: isConstant ? 1 : 0)
+    if isConstant {
+      copy(plan.descriptors, isLoad: isLoad, engine: 1)
+      copyAcross(
+        offset..<(offset + size), covered: need.map { ($0.blocks, $0.sliceStride) },
+        copies: copies.map { ($0.count, $0.sliceStride) }, isLoad: isLoad)
+    } else {
+      copyValues(plan.descriptors)
+    }
     if room > 0 || need.contains(where: { $0.roomBehind > 0 }), !isConstant {
       let loaded = Home(placement: placement, owned: offset..<(offset + size))
       if let grown = placement.grown(to: wanted) {
@@ -354,6 +407,22 @@ struct ProgramCompiler {
       copy([descriptor], isLoad: isLoad)
       start += run
     }
+  }
+}
+
+extension DMAInstruction {
+  /// The first and the second half of the longest loop's iterations; nil where that is not worth it.
+  fileprivate func halves() -> (DMAInstruction, DMAInstruction)? {
+    guard index == nil,
+      let longest = loops.indices.max(by: { (loops[$0].size, $1) < (loops[$1].size, $0) }), loops[longest].size > 7
+    else { return nil }
+    var (first, second) = (self, self)
+    let half = loops[longest].size / 2
+    first.loops[longest].size = half
+    second.loops[longest].size -= half
+    second.source.base += Int64(half) * loops[longest].sourceStride
+    second.destination.base += Int64(half) * loops[longest].destinationStride
+    return (first, second)
   }
 }
 

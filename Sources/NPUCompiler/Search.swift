@@ -77,7 +77,8 @@ extension ProgramCompiler {
     var found: [(state: Int, outcome: Outcome, rank: Double)] = []
     for (index, state) in beam.enumerated() {
       let key = node.operands.map { Layout(state.homes[$0]) }
-      let outcomes = memo[key] ?? state.outcomes(node, options)
+      // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
+      let outcomes = memo[key] ?? state.outcomes(node, effort: memo.count < 2 ? options.effort : 0)
       memo[key] = outcomes
       for outcome in outcomes {
         found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand)))
@@ -98,10 +99,10 @@ extension ProgramCompiler {
   }
 
   /// What each mapping of a node would come to.
-  private func outcomes(_ node: KernelNode, _ options: NPUCompiler.Options) -> [Outcome] {
+  private func outcomes(_ node: KernelNode, effort: Int) -> [Outcome] {
     guard let kernel = node.kernel else { return [] }
     var outcomes: [Outcome] = []
-    for mapping in mappings(node, kernel, options) {
+    for mapping in mappings(node, kernel, effort: effort) {
       var next = self
       guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
@@ -170,7 +171,7 @@ extension ProgramCompiler {
       var relieved = self
       if relief != .pieces { try relieved.relieve(relief, node) }
       let mappings: [Choice.Mapping?] =
-        relief == .pieces ? [nil] : relieved.mappings(node, kernel, options)
+        relief == .pieces ? [nil] : relieved.mappings(node, kernel, effort: options.effort)
       for mapping in mappings {
         var next = self
         let choice = Choice(relief: relief, mapping: mapping)
