@@ -48,9 +48,7 @@ public struct CompileReport: Sendable {
 
   /// Multiply-adds of the model, those with elements out of bounds included.
   public var macs: Int {
-    compilation.devices.reduce(0) { sum, device in
-      sum + device.kernels.nodes.ids.reduce(0) { $0 + (device.kernels.nodes[$1].kernel?.macs ?? 0) }
-    }
+    compilation.devices.reduce(0) { $0 + $1.kernels.macs }
   }
 
   /// Cycles above the bound, as a share of it; nil without device steps.

@@ -60,7 +60,9 @@ extension Session {
         ProgramOutline.Step(
           segment.kind, payload: payload, inputs: inputs.map(\.name), outputs: outputs.map(\.name)))
     }
-    let compiled = CompiledModel(outline: outline, target: target, devices: parts.programs, graphs: graphs)
+    let layers = ProgramLayers(model.graph, parts.devices, parts.programs, on: target.machine)
+    let compiled = CompiledModel(
+      outline: outline, target: target, devices: parts.programs, graphs: graphs, layers: layers)
     let bytes = try compiled.encoded()
     seconds.emit = watch.lap()
     return Compilation(
