@@ -20,6 +20,9 @@ struct ReportVerb: Verb {
   @Option(help: "Write the timeline for Chrome's trace viewer or Perfetto.")
   var trace: String?
 
+  @Option(help: "Write one self-contained page: timeline, memory, kernels, bounds.")
+  var html: String?
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -34,6 +37,7 @@ struct ReportVerb: Verb {
     let compiled = try CompiledModel(decoding: bytes, name: "'\(file)'")
     let report = try ProgramReport(compiled, digest: .sha256(bytes))
     if let trace { try write(trace, report.trace.text + "\n") }
+    if let html { try write(html, report.page) }
     if json {
       console.print(report.json)
     } else {
