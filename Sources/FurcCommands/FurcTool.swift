@@ -31,7 +31,7 @@ struct FurcCommand: ParsableCommand {
     subcommands: [
       CompileVerb.self, RunVerb.self, VerifyVerb.self, CheckVerb.self, InspectVerb.self, DisassembleVerb.self,
       AssembleVerb.self, OptVerb.self, QuantizeVerb.self, BenchVerb.self, ReportVerb.self,
-      TargetsVerb.self,
+      WhyVerb.self, TargetsVerb.self,
       OperatorsVerb.self,
       ExplainVerb.self,
     ])

@@ -32,7 +32,7 @@ public struct Latency: Hashable, Sendable {
     hostElements = elements
   }
 
-  public var launchMicroseconds: Double { Double(launches) * Double(machine.launchNanoseconds) * 1e-3 }
+  public var launchMicroseconds: Double { machine.launchMicroseconds(launches) }
   public var linkMicroseconds: Double { machine.linkMicroseconds(bytes: linkBytes) }
   public var hostMicroseconds: Double { machine.hostMicroseconds(elements: hostElements) }
   public var deviceMicroseconds: Double { Double(cycles) / Double(machine.clockHz) * 1e6 }
@@ -54,6 +54,7 @@ public struct Latency: Hashable, Sendable {
 }
 
 extension SliceMachine {
+  func launchMicroseconds(_ launches: Int) -> Double { Double(launches) * Double(launchNanoseconds) * 1e-3 }
   func linkMicroseconds(bytes: Int) -> Double { Double(bytes) / Double(linkBytesPerSecond) * 1e6 }
   func hostMicroseconds(elements: Int) -> Double { Double(elements) / Double(hostElementsPerSecond) * 1e6 }
 }

@@ -67,7 +67,8 @@ extension Session {
     seconds.emit = watch.lap()
     return Compilation(
       model: model, optimized: optimized, canonical: canonical, quantization: quantization,
-      devices: parts.devices, compiled: compiled, bytes: bytes, warnings: warnings, seconds: seconds)
+      devices: parts.devices, partition: parts.partition, compiled: compiled, bytes: bytes,
+      warnings: warnings, seconds: seconds)
   }
 
   private func requireFixed(_ graph: Graph) throws(Diagnostic) {
@@ -80,6 +81,7 @@ extension Session {
   }
 
   private struct Parts {
+    var partition: Partition
     var segments: [Partition.Segment] = []
     var devices: [Compilation.Device] = []
     var programs: [NPUProgram] = []
@@ -94,7 +96,7 @@ extension Session {
     var partition = Partition(graph, on: target.machine, operators)
     while true {
       try requireAllowed(partition, graph, target, options)
-      var parts = Parts()
+      var parts = Parts(partition: partition)
       parts.segments = partition.segments()
       parts.hostNodes = partition.hostNodes.map { node, reason in
         ProgramOutline.HostNode(op: graph.nodes[node].op, node: graph.nodes[node].name, reason: reason)
