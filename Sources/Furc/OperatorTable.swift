@@ -115,7 +115,8 @@ extension Operator {
 }
 
 extension Kernel.Form {
-  fileprivate var word: String {
+  /// Its name in tables and reports.
+  var word: String {
     switch self {
     case .contract: "contract"
     case .map: "map"

@@ -103,13 +103,16 @@ struct CompileArguments: ParsableArguments {
   }
 
   /// Reads and compiles, and says what there is to warn of.
+  /// - Parameter look: sees the model before the work begins.
   func compile(
-    _ path: String, _ arguments: ModelArguments, _ console: Console, ranksLayers: Bool = false
+    _ path: String, _ arguments: ModelArguments, _ console: Console, ranksLayers: Bool = false,
+    look: (Model) throws -> Void = { _ in }
   ) throws -> (Compilation, Session) {
     let description = try Targets.find(target)
     var watch = ContinuousClock.now
     let model = try arguments.load(path, batch: arguments.batch ?? 1)
     let loaded = (ContinuousClock.now - watch).inSeconds
+    try look(model)
     watch = ContinuousClock.now
     let session = arguments.session
     var options = try options()

@@ -30,7 +30,8 @@ struct FurcCommand: ParsableCommand {
     version: furcVersion,
     subcommands: [
       CompileVerb.self, RunVerb.self, VerifyVerb.self, CheckVerb.self, InspectVerb.self, DisassembleVerb.self,
-      AssembleVerb.self, OptVerb.self, QuantizeVerb.self, BenchVerb.self, TargetsVerb.self,
+      AssembleVerb.self, OptVerb.self, QuantizeVerb.self, BenchVerb.self, ReportVerb.self,
+      WhyVerb.self, TargetsVerb.self,
       OperatorsVerb.self,
       ExplainVerb.self,
     ])

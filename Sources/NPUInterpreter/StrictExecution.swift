@@ -89,7 +89,8 @@ extension StrictMachine {
 }
 
 extension RunCounters {
-  mutating func add(_ other: RunCounters) {
+  /// Sums of everything.
+  public mutating func add(_ other: RunCounters) {
     tensorInstructions += other.tensorInstructions
     dmaDescriptors += other.dmaDescriptors
     multiplyAdds += other.multiplyAdds

@@ -9,7 +9,7 @@ import Testing
 /// A model of which the target does not run every node.
 @Suite(.serialized) struct FallbackTests {
   /// y = x · w, then the columns of y that an input of 64-bit indices names, twice as large.
-  private static func model() throws -> String {
+  static func model() throws -> String {
     var builder = GraphBuilder(name: "chosen")
     let x = builder.input("x", ValueType(.f32, [1, 16]))
     let index = builder.input("index", ValueType(.i64, [3]))

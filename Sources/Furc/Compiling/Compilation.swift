@@ -44,6 +44,8 @@ public struct Compilation: Sendable {
   /// Where the model was float and the target takes integers only.
   public let quantization: Quantization?
   public let devices: [Device]
+  /// Where each node of the canonical graph runs, and why.
+  let partition: Partition
   public let compiled: CompiledModel
   /// The file.
   public let bytes: [UInt8]

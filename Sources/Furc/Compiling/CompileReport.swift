@@ -48,9 +48,7 @@ public struct CompileReport: Sendable {
 
   /// Multiply-adds of the model, those with elements out of bounds included.
   public var macs: Int {
-    compilation.devices.reduce(0) { sum, device in
-      sum + device.kernels.nodes.ids.reduce(0) { $0 + (device.kernels.nodes[$1].kernel?.macs ?? 0) }
-    }
+    compilation.devices.reduce(0) { $0 + $1.kernels.macs }
   }
 
   /// Cycles above the bound, as a share of it; nil without device steps.
@@ -65,23 +63,7 @@ public struct CompileReport: Sendable {
   }
 
   /// Launch, link, conversions and host segments from the target's rates, and the cycles, in microseconds.
-  public var latency: Double {
-    let outline = compilation.compiled.outline
-    var elements = 0
-    var bytes = 0
-    for step in outline.steps {
-      let outputs = step.outputs.compactMap { outline.type(of: $0) }
-      let inputs = step.inputs.compactMap { outline.type(of: $0) }
-      switch step.kind {
-      case .device: bytes += (inputs + outputs).reduce(0) { $0 + ((try? $1.byteCount().bytes) ?? 0) }
-      case .conversion, .host: elements += outputs.reduce(0) { $0 + ((try? $1.elementCount()) ?? 0) }
-      }
-    }
-    let launches = Double(compilation.compiled.devices.count) * Double(machine.launchNanoseconds) * 1e-3
-    let link = Double(bytes) / Double(machine.linkBytesPerSecond) * 1e6
-    let host = Double(elements) / Double(machine.hostElementsPerSecond) * 1e6
-    return launches + link + host + Double(cycles) / Double(machine.clockHz) * 1e6
-  }
+  public var latency: Double { Latency(compilation.compiled, cycles: cycles).microseconds }
 
   /// From the counters of the verification's run; nil without one.
   private var spent: Energy? {

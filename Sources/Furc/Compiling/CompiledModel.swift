@@ -13,12 +13,18 @@ public struct CompiledModel: Sendable {
   public let devices: [NPUProgram]
   /// The payloads of conversions and host steps.
   public let graphs: [Graph]
+  /// What reports know of the kernels; nil in a file that was written without it.
+  public let layers: ProgramLayers?
 
-  init(outline: ProgramOutline, target: TargetDescription, devices: [NPUProgram], graphs: [Graph]) {
+  init(
+    outline: ProgramOutline, target: TargetDescription, devices: [NPUProgram], graphs: [Graph],
+    layers: ProgramLayers?
+  ) {
     self.outline = outline
     self.target = target
     self.devices = devices
     self.graphs = graphs
+    self.layers = layers
   }
 
   /// The file. Equal models, targets and options give equal bytes.
@@ -26,6 +32,7 @@ public struct CompiledModel: Sendable {
     var sections = [
       Container.Section("outline", Array(outline.text.utf8)), Container.Section("target", target.yaml),
     ]
+    if let layers { sections.append(Container.Section("layers", Array(layers.text.utf8))) }
     for (index, program) in devices.enumerated() {
       sections.append(Container.Section("device.\(index)", program.encoded()))
     }
@@ -88,6 +95,12 @@ public struct CompiledModel: Sendable {
     }
     self.devices = devices
     self.graphs = graphs
+    var layers: ProgramLayers?
+    if container.section("layers") != nil {
+      layers = try ProgramLayers(text: try Self.text("layers", container))
+      try layers?.verified(kernels: devices.map(\.kernels.count))
+    }
+    self.layers = layers
     try checkSteps()
   }
 

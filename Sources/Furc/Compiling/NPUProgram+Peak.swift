@@ -29,7 +29,7 @@ extension NPUProgram {
 
 extension TensorInstruction {
   /// From the first to the last byte that a commit writes in a slice's SRAM; nothing for other sinks.
-  fileprivate var written: Range<Int64> {
+  var written: Range<Int64> {
     guard case .commit(let commit) = sink, accumulate.finish != .keep else { return 0..<0 }
     let start = Int64(commit.base)
     return start..<max(start, writeEnd(commit))
@@ -57,7 +57,7 @@ extension TensorInstruction {
 
 extension DMAInstruction {
   /// From the first to the last offset that the destination touches in any slice, where it is SRAM.
-  fileprivate func sramWritten(window: Int64) -> Range<Int64> {
+  func sramWritten(window: Int64) -> Range<Int64> {
     guard destination.memory == .sram, destination.base >= 0 else { return 0..<0 }
     // Strides of whole windows move to another slice, the others within one.
     let start = destination.base % window

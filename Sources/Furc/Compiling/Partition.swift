@@ -7,8 +7,8 @@ import Support
 import Tensors
 
 /// A graph cut into steps: the nodes of each run in one place, and depend on steps before it alone.
-struct Partition {
-  enum Place: Equatable {
+struct Partition: Sendable {
+  enum Place: Equatable, Sendable {
     case device
     /// On the host, with the reason why the target does not take it.
     case host(String)
@@ -83,12 +83,11 @@ struct Partition {
     return nil
   }
 
-  /// The steps in order. Levels alternate between host (even) and device (odd); a node stands on the lowest level
-  /// that none of its operands exceeds.
-  func segments() -> [Segment] {
+  /// Levels alternate between host (even) and device (odd); a node stands on the lowest level that none of its
+  /// operands exceeds.
+  private func levels() -> SideTable<NodeID, Int> {
     let definers = graph.definers()
     var level = SideTable<NodeID, Int>(default: 0)
-    var highest = 0
     for node in graph.order {
       let parity = places[node] == .device ? 1 : 0
       var lowest = parity
@@ -96,8 +95,26 @@ struct Partition {
         lowest = max(lowest, level[definers[operand]])
       }
       level[node] = lowest % 2 == parity ? lowest : lowest + 1
-      highest = max(highest, level[node])
     }
+    return level
+  }
+
+  private var programCount: Int {
+    let level = levels()
+    return Set(graph.order.map { level[$0] }.filter { $0 % 2 == 1 }).count
+  }
+
+  /// How many device programs fewer there would be if the target took a node.
+  func programs(causedBy node: NodeID) -> Int {
+    var other = self
+    other.places[node] = .device
+    return max(programCount - other.programCount, 0)
+  }
+
+  /// The steps in order.
+  func segments() -> [Segment] {
+    let level = levels()
+    let highest = graph.order.map { level[$0] }.max() ?? 0
     var groups: [(kind: ProgramOutline.Step.Kind, nodes: [NodeID])] = []
     for number in 0...highest {
       let nodes = graph.order.filter { level[$0] == number }

@@ -60,12 +60,15 @@ extension Session {
         ProgramOutline.Step(
           segment.kind, payload: payload, inputs: inputs.map(\.name), outputs: outputs.map(\.name)))
     }
-    let compiled = CompiledModel(outline: outline, target: target, devices: parts.programs, graphs: graphs)
+    let layers = ProgramLayers(model.graph, parts.devices, parts.programs, on: target.machine)
+    let compiled = CompiledModel(
+      outline: outline, target: target, devices: parts.programs, graphs: graphs, layers: layers)
     let bytes = try compiled.encoded()
     seconds.emit = watch.lap()
     return Compilation(
       model: model, optimized: optimized, canonical: canonical, quantization: quantization,
-      devices: parts.devices, compiled: compiled, bytes: bytes, warnings: warnings, seconds: seconds)
+      devices: parts.devices, partition: parts.partition, compiled: compiled, bytes: bytes,
+      warnings: warnings, seconds: seconds)
   }
 
   private func requireFixed(_ graph: Graph) throws(Diagnostic) {
@@ -78,6 +81,7 @@ extension Session {
   }
 
   private struct Parts {
+    var partition: Partition
     var segments: [Partition.Segment] = []
     var devices: [Compilation.Device] = []
     var programs: [NPUProgram] = []
@@ -92,7 +96,7 @@ extension Session {
     var partition = Partition(graph, on: target.machine, operators)
     while true {
       try requireAllowed(partition, graph, target, options)
-      var parts = Parts()
+      var parts = Parts(partition: partition)
       parts.segments = partition.segments()
       parts.hostNodes = partition.hostNodes.map { node, reason in
         ProgramOutline.HostNode(op: graph.nodes[node].op, node: graph.nodes[node].name, reason: reason)
