@@ -143,6 +143,12 @@ struct Geometry {
     return reached.lowerBound < 0 || reached.upperBound >= extent
   }
 
+  /// Whether results lie alike.
+  func liesLike(_ other: Geometry) -> Bool {
+    parts == other.parts && sharing?.count == other.sharing?.count
+      && sharing?.sliceStride == other.sharing?.sliceStride
+  }
+
   /// Whether blocks reach beyond the end of an axis.
   var isUneven: Bool { parts.contains { $0.value.count * $0.value.block > kernel.axes[$0.key].extent } }
 }

@@ -183,7 +183,13 @@ extension ProgramCompiler {
       }
     }
     let order = found.indices.sorted { (found[$0].work, $0) < (found[$1].work, $1) }
-    return order.prefix(limit).map { found[$0].geometry }
+    var kept: [Geometry] = []
+    for index in order where kept.count < limit {
+      // What comes to lie alike goes on alike.
+      let geometry = found[index].geometry
+      if !kept.contains(where: { $0.liesLike(geometry) }) { kept.append(geometry) }
+    }
+    return kept
   }
 
   private struct Cut {

@@ -26,7 +26,8 @@ extension ProgramCompiler {
   ) throws(Failure) -> Tile {
     let (plan, kernel) = (tiled.plan, tiled.plan.kernel)
     let operand = kernel.operands[plan.streamed]
-    guard let (boxes, isWhole) = tiled.boxes(machine) else {
+    let points = plan.rows.reduce(1) { $0 * tiled.streamed.ranges[$1].count }
+    guard let (boxes, isWhole) = tiled.boxes(machine, points: points) else {
       throw .doesNotFit("the register file is too small")
     }
     let leaving = zip(operand.maps, operand.type.shape).count {
@@ -55,6 +56,7 @@ extension ProgramCompiler {
       isWhole
       ? [rowCounts.map { 0..<$0 }]
       : boxesOf(rowCounts, capacity: max(machine.accumulators / (8 * tiled.dealt), 1))
+    let before = run.busy
     var start = 0
     while start < boxes.count {
       // The boxes of one group follow each other; rows that the cells do not hold together repeat them.
@@ -67,6 +69,15 @@ extension ProgramCompiler {
         }
       }
       start = end + 1
+    }
+    if isDry {
+      // Loads do not run beside the work where both want the switch, or all of the register file.
+      let units = boxes.map { tiled.units($0).count }.max() ?? 0
+      let isAlone =
+        units > machine.registerFileBytes / machine.packetBytes / 2
+        || (standing.ring > 1 && tiled.sharing?.mode == .gather)
+      let spent = zip(run.busy, before).map { $0 - $1 }
+      if isAlone { copyTicks += min(spent[0], spent[1]) }
     }
     return result
   }
@@ -373,7 +384,8 @@ extension ProgramCompiler {
       start += run
     }
     copyAcross(
-      offset..<(offset + bytes), covered: loops.map { ($0.count, $0.distance) }, copies: copies, isLoad: isLoad)
+      offset..<(offset + bytes), covered: loops.map { ($0.count, $0.distance) }, copies: copies,
+      isLoad: isLoad)
     return Standing(
       base: offset, bytes: offset..<(offset + bytes), ring: ring, inner: inner, starts: starts, words: words)
   }

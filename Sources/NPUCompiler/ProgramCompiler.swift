@@ -414,7 +414,8 @@ extension DMAInstruction {
   /// The first and the second half of the longest loop's iterations; nil where that is not worth it.
   fileprivate func halves() -> (DMAInstruction, DMAInstruction)? {
     guard index == nil,
-      let longest = loops.indices.max(by: { (loops[$0].size, $1) < (loops[$1].size, $0) }), loops[longest].size > 7
+      let longest = loops.indices.max(by: { (loops[$0].size, $1) < (loops[$1].size, $0) }),
+      loops[longest].size > 7
     else { return nil }
     var (first, second) = (self, self)
     let half = loops[longest].size / 2

@@ -72,16 +72,20 @@ struct TiledContraction {
     dealt = sharing.map { $0.mode == .scatter ? $0.count : 1 } ?? 1
   }
 
+  private var ringSize: Int { sums.first(where: \.isRing)?.count ?? 1 }
+
   var packets: Int { sums.reduce(1) { $0 * $1.count } }
   /// Units of the register file that a group takes.
   var unitsPerGroup: Int { packets * dealt * 8 }
 
-  /// - Parameter points: of the rows that one instruction may hold cells for, by the boxes.
-  func boxes(_ machine: SliceMachine) -> (boxes: [Box], isWhole: Bool)? {
+  /// Whole sums where two boxes fit at once, or where rows would have to come apart else; parts of sums, which the
+  /// accumulators keep for all rows, where they do not.
+  func boxes(_ machine: SliceMachine, points: Int) -> (boxes: [Box], isWhole: Bool)? {
     let capacity = machine.registerFileBytes / machine.packetBytes
     let all = sums.map { 0..<$0.count }
     guard machine.accumulators >= 8 * dealt else { return nil }
-    if unitsPerGroup <= capacity {
+    let isKept = points * 8 * dealt <= machine.accumulators && 8 * dealt * ringSize <= capacity / 2
+    if unitsPerGroup <= capacity / 2 || (unitsPerGroup <= capacity && !isKept) {
       let room = unitsPerGroup <= capacity / 2 ? capacity / 2 : capacity
       let most = min(room / unitsPerGroup, machine.accumulators / (8 * dealt))
       let count = (groups + most - 1) / most
