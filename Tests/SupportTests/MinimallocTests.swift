@@ -4,7 +4,7 @@ import Testing
 
 /// The published instances of the MiniMalloc paper: in the folder that `FURC_MODELS` names, or in `shared/models`
 /// beside the checkout.
-struct MinimallocTests {
+@Suite(.serialized) struct MinimallocTests {
   struct Instance: CustomTestStringConvertible, Sendable {
     let url: URL
     var testDescription: String { url.lastPathComponent }
