@@ -76,7 +76,9 @@ let package = Package(
     tests(
       "QuantizationTests",
       operators + ["Quantization", "Passes", "Executor", "ONNX", "TestSupport", "CKernels"]),
-    tests("NPUTests", npuISA + ["NPUInterpreter", "NPUChecker", "TargetFiles", "TestSupport"]),
+    tests(
+      "NPUTests", exclude: ["Fidelity"],
+      npuISA + ["NPUInterpreter", "NPUChecker", "TargetFiles", "TestSupport"]),
     tests(
       "NPUCompilerTests",
       npuISA + ["NPUCompiler", "NPUInterpreter", "NPUChecker", "TargetFiles", "TestSupport", "Executor"]),

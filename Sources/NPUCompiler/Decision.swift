@@ -28,7 +28,9 @@ extension ProgramCompiler.Choice {
     case .tiled(let geometry, let spreads): prefix + "\(geometry.text) \(spreads ? "dealt" : "own")"
     case .sliced(let geometry, let flitAxis):
       prefix + "\(geometry.text) flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
-    case nil: prefix + "copies"
+    case .local(let geometry, let flitAxis):
+      "\(geometry.text) within slices, flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
+    case .copied, nil: prefix + "copies"
     }
   }
 }

@@ -9,6 +9,12 @@ extension ProgramCompiler {
   /// - Parameter effort: how many others.
   func mappings(_ node: KernelNode, _ kernel: Kernel, effort: Int) -> [Choice.Mapping] {
     var mappings: [Choice.Mapping] = []
+    if kernel.isCopy {
+      for geometry in localGeometries(node, kernel) {
+        for flitAxis in flitAxes(node, kernel) { mappings.append(.local(geometry, flitAxis: flitAxis)) }
+      }
+      return mappings + [.copied]
+    }
     let lying = lyingGeometries(node, kernel)
     if kernel.form == .contract {
       var tilings = lying
@@ -82,7 +88,7 @@ extension ProgramCompiler {
     return geometries
   }
 
-  private func matching(
+  func matching(
     _ operand: Operand, _ placement: Placement, _ kernel: Kernel, isForm: Bool
   ) -> [Geometry] {
     var geometry = Geometry(kernel)

@@ -10,6 +10,10 @@ extension ProgramCompiler {
     enum Mapping {
       case sliced(Geometry, flitAxis: AxisID?)
       case tiled(Geometry, spreads: Bool)
+      /// A move within slices.
+      case local(Geometry, flitAxis: AxisID?)
+      /// By DMA.
+      case copied
     }
 
     /// What is brought to DRAM before: nothing, all but the operands, all; or the kernel runs in pieces.
@@ -105,8 +109,7 @@ extension ProgramCompiler {
       return settle(node.result, Placement(dram: allocateDRAM(0), kernel.result), owned: nil)
     }
     switch kernel.form {
-    case .move: try emitMove(node, kernel)
-    case .gather, .scatter: try emitRows(node, kernel)
+    case .move, .gather, .scatter: try map(node, choice.relief == .none ? choice.mapping ?? .copied : .copied)
     case .map where kernel.operands.isEmpty: try placeConstant(node, kernel)
     case .contract, .map, .reduce:
       try relieve(choice.relief, node)
@@ -134,6 +137,10 @@ extension ProgramCompiler {
       guard let tiled = tiling(node, geometry) else { throw .doesNotFit("no contraction") }
       let result = try emitTiled(node, tiled, spreads: spreads)
       settle(node.result, result.placement, owned: result.bytes)
+    case .local(let geometry, let flitAxis): try emitLocalMove(node, geometry, flitAxis: flitAxis)
+    case .copied:
+      guard let kernel = node.kernel else { return }
+      if kernel.form == .move { try emitMove(node, kernel) } else { try emitRows(node, kernel) }
     }
   }
 

@@ -15,11 +15,12 @@ extension ProgramCompiler {
     let type = graph.buffers[buffer].type
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
+    let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
+    let from = transposed(home, innermost: innermost) ?? home.placement
     guard
-      let plan = CopyPlan(
-        from: home.placement, maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
+      let plan = CopyPlan(from: from, maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
     else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
-    copy(plan.descriptors)
+    copyValues(plan.descriptors)
     let uses = remaining[buffer]
     remaining[buffer] = 0
     dropIfUnused(buffer)
@@ -35,16 +36,8 @@ extension ProgramCompiler {
     let type = graph.buffers[node.result].type
     let source = node.operands[0]
     let home = home(of: source)
-    if home.placement.memory == .sram {
-      let kept = home.placement.dimensions.filter { $0.extent > 1 }
-      if kept.map(\.extent) == type.shape.filter({ $0 > 1 }) {
-        var rest = kept[...]
-        let dimensions = type.shape.map { extent in
-          extent > 1 ? rest.removeFirst() : Placement.Dimension(extent: extent, stride: type.element.size)
-        }
-        settle(node.result, Placement(sram: home.placement.base, dimensions, type.element), owned: home.owned)
-        return
-      }
+    if home.placement.memory == .sram, let placement = home.placement.viewed(as: type.shape) {
+      return settle(node.result, placement, owned: home.owned)
     }
     let address = try bringToDRAM(source)
     settle(node.result, Placement(dram: address, type), owned: nil)
@@ -110,13 +103,16 @@ extension ProgramCompiler {
           }, offset: map.offset)
       }
     }
-    var plan = CopyPlan(
-      from: home(of: buffer).placement, maps(), to: target, ranges: inside, window: window)
+    let source = self.home(of: buffer)
+    // The elements that follow each other in the target should do so in the source.
+    let innermost = target.order.last.flatMap { operand.dimension(of: axes[$0]) }
+    let from = innermost.flatMap { transposed(source, innermost: $0) } ?? source.placement
+    var plan = CopyPlan(from: from, maps(), to: target, ranges: inside, window: window)
     if plan == nil {
       try bringToDRAM(buffer)
       plan = CopyPlan(from: home(of: buffer).placement, maps(), to: target, ranges: inside, window: window)
     }
-    copy(plan?.descriptors ?? [])
+    copyValues(plan?.descriptors ?? [])
   }
 
   /// The part of a box whose points read inside the operand; nil where that is no box.

@@ -332,9 +332,10 @@ struct ProgramCompiler {
     }
     let maps = need.indices.map(CopyPlan.SourceMap.axis)
     let ranges = operand.type.shape.map { 0..<$0 }
+    let from = isConstant ? nil : transposed(home, innermost: order.last ?? 0)
     guard
       let plan = CopyPlan(
-        from: home.placement, maps, to: placement, ranges: ranges, copies: isConstant ? [] : copies,
+        from: from ?? home.placement, maps, to: placement, ranges: ranges, copies: isConstant ? [] : copies,
         window: window)
     else { throw .doesNotFit("operand \(index) cannot be copied") }
     if isConstant {

@@ -64,7 +64,7 @@ extension ProgramCompiler {
   }
 
   private static func isMapped(_ node: KernelNode) -> Bool {
-    guard let kernel = node.kernel, kernel.elements > 0, !kernel.isCopy else { return false }
+    guard let kernel = node.kernel, kernel.elements > 0 else { return false }
     return !(kernel.form == .map && kernel.operands.isEmpty)
   }
 

@@ -1,0 +1,152 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+extension ProgramCompiler {
+  /// Geometries under which every source of a move lies in the slices that its part of the result belongs to.
+  func localGeometries(_ node: KernelNode, _ kernel: Kernel) -> [Geometry] {
+    guard kernel.form == .move, kernel.operands.allSatisfy({ $0.outside == .never }) else { return [] }
+    var geometries: [Geometry] = []
+    for (operand, buffer) in zip(kernel.operands, node.operands) {
+      guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
+      for geometry in matching(operand, placement, kernel, isForm: false)
+      where !geometries.contains(where: { $0.parts == geometry.parts }) && geometry.isLocal(for: kernel) {
+        geometries.append(geometry)
+      }
+    }
+    return geometries
+  }
+
+  /// Runs a move as one instruction per source, through the tensor unit and within slices.
+  mutating func emitLocalMove(_ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?) throws(Failure) {
+    let kernel = geometry.kernel
+    let axes = kernel.axes(.parallel)
+    // The last flit of a source may reach beyond its end, and beyond that of the result.
+    var rounding = 8
+    if let flitAxis, geometry.parts[flitAxis] == nil, let index = axes.firstIndex(of: flitAxis) {
+      for operand in kernel.operands where !operand.box.isEmpty {
+        let range = operand.box[index]
+        rounding = max(rounding, range.lowerBound + range.count.roundedUp(toMultipleOf: 8))
+      }
+    }
+    let result = try resultTile(node, geometry, innermost: flitAxis, rounding: rounding)
+    // Flits are whole: what one source writes beyond its end, the next writes again.
+    let order = kernel.operands.indices.sorted { first, second in
+      guard let flitAxis, let index = axes.firstIndex(of: flitAxis) else { return first < second }
+      let starts = [first, second].map {
+        kernel.operands[$0].box.isEmpty ? 0 : kernel.operands[$0].box[index].lowerBound
+      }
+      return (starts[0], first) < (starts[1], second)
+    }
+    for index in order {
+      let operand = kernel.operands[index]
+      var copy = Kernel(.map, kernel.element)
+      for axis in axes { copy.axis(kernel.axes[axis].name, kernel.axes[axis].extent) }
+      copy.operands = [Operand(operand.type, operand.maps)]
+      copy.post = Program { $0.append(.operand(0)) }
+      var piece = Geometry(copy)
+      var origin = [Int](repeating: 0, count: axes.count)
+      for (position, axis) in axes.enumerated() {
+        let range = operand.box.isEmpty ? 0..<kernel.axes[axis].extent : operand.box[position]
+        if let part = geometry.parts[axis] {
+          guard range == 0..<kernel.axes[axis].extent else { throw .doesNotFit("a source within blocks") }
+          piece.slice(axis, count: part.count, block: part.block, stride: part.sliceStride)
+        } else {
+          piece.restrict(axis, to: range)
+          origin[position] = range.lowerBound
+        }
+      }
+      let part = KernelNode(
+        name: node.name, sources: node.sources, body: .kernel(copy), operands: [node.operands[index]],
+        result: node.result)
+      let tile = Tile(
+        placement: result.placement, operand: result.operand, origin: origin, bytes: result.bytes)
+      _ = try emitVector(part, piece, flitAxis: flitAxis, result: tile)
+    }
+    settle(node.result, result.placement, owned: result.bytes)
+  }
+
+  // MARK: Orders of elements
+
+  /// Where a value lies with the elements along another dimension side by side: a copy that each slice makes of its own
+  /// bytes, until the kernel ends; nil where that is not worth it.
+  mutating func transposed(_ home: Home, innermost: Int) -> Placement? {
+    let source = home.placement
+    let size = source.element.size
+    guard source.memory == .sram, size == 1 || size == 4, source.dimensions.indices.contains(innermost),
+      let packed = source.dimensions.indices.first(where: {
+        source.dimensions[$0].stride == size && source.dimensions[$0].span > 1
+      }), packed != innermost, source.dimensions[innermost].span >= 4,
+      source.isWhole || !source.dimensions.contains(where: \.isUneven)
+    else { return nil }
+    var dimensions = source.dimensions
+    for index in dimensions.indices { (dimensions[index].roomBefore, dimensions[index].roomBehind) = (0, 0) }
+    // Whole groups of eight by eight.
+    let (rows, columns) = (dimensions[innermost].span, dimensions[packed].span)
+    dimensions[innermost].span = rows.roundedUp(toMultipleOf: 8)
+    dimensions[packed].span = columns.roundedUp(toMultipleOf: 8)
+    let others = dimensions.indices.filter { $0 != packed && $0 != innermost }
+    let bytes = Placement.pack(&dimensions, order: others + [packed, innermost], unit: size)
+    dimensions[innermost].span = rows
+    dimensions[packed].span = columns
+    guard let offset = sram.allocate(bytes, alignment: 64) else { return nil }
+    temporaries.append(offset)
+
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(source.sliceCount)
+    body.fetch.base = Int32(source.base)
+    body.fetch.element = size == 1 ? .i8 : .i32
+    body.fetch.packetElements = 8
+    func append(_ count: Int, _ fetch: Int, _ commit: Int) {
+      var loop = TensorInstruction.Loop()
+      loop.size = UInt32(count)
+      loop.fetchStride = Int32(fetch)
+      loop.commitStride = Int32(commit)
+      body.loops.append(loop)
+    }
+    for index in others where dimensions[index].span > 1 {
+      append(dimensions[index].span, source.dimensions[index].stride, dimensions[index].stride)
+    }
+    guard body.loops.count <= 6 else { return nil }
+    body.fetch.validLoop = UInt8(body.loops.count)
+    body.fetch.validCount = UInt32(columns)
+    append((columns + 7) / 8, 8 * size, 8 * dimensions[packed].stride)
+    var bound = TensorInstruction.Bound()
+    bound.coefficients = [Int32](repeating: 0, count: body.loops.count) + [1]
+    bound.high = Int32(rows)
+    append(rows.roundedUp(toMultipleOf: 8), source.dimensions[innermost].stride, size)
+    body.fetch.bounds = [bound]
+    var commit = TensorInstruction.Commit()
+    commit.base = Int32(offset)
+    commit.element = body.fetch.element
+    commit.transposeRows = 8
+    commit.columnStride = Int32(dimensions[packed].stride)
+    body.sink = .commit(commit)
+    let slices = 0..<source.sliceCount
+    let read = home.owned ?? 0..<machine.sramBytesPerSlice
+    run.append(
+      .tensor(body), .main,
+      [
+        .read(.sram, read, slices: slices), .write(.sram, offset..<(offset + bytes), slices: slices),
+      ])
+    var placement = Placement(sram: offset, dimensions, source.element)
+    placement.isWhole = source.isWhole
+    return placement
+  }
+}
+
+extension Geometry {
+  /// Whether cut axes of a move are those of its sources, whole.
+  fileprivate func isLocal(for kernel: Kernel) -> Bool {
+    kernel.operands.allSatisfy { operand in
+      operand.maps.allSatisfy { map in
+        map.terms.count <= 1
+          && map.terms.allSatisfy { term in
+            term.coefficient == 1 && (parts[term.axis] == nil || map.offset == 0)
+          }
+      }
+    }
+  }
+}
