@@ -72,15 +72,19 @@ extension ProgramCompiler {
 
   /// Where a value lies with the elements along another dimension side by side: a copy that each slice makes of its own
   /// bytes, until the kernel ends; nil where that is not worth it.
-  mutating func transposed(_ home: Home, innermost: Int) -> Placement? {
+  /// - Parameter filling: emits what brings the value there, once it is sure that it is needed.
+  mutating func transposed(
+    _ home: Home, innermost: Int, filling: (inout ProgramCompiler) -> Void = { _ in }
+  ) -> (placement: Placement, bytes: Range<Int>)? {
     let source = home.placement
     let size = source.element.size
     guard source.memory == .sram, size == 1 || size == 4, source.dimensions.indices.contains(innermost),
       let packed = source.dimensions.indices.first(where: {
         source.dimensions[$0].stride == size && source.dimensions[$0].span > 1
-      }), packed != innermost, source.dimensions[innermost].span >= 4,
-      source.isWhole || !source.dimensions.contains(where: \.isUneven)
+      }), packed != innermost, source.dimensions[innermost].span >= 4
     else { return nil }
+    let uneven = source.isWhole ? [] : source.dimensions.indices.filter { source.dimensions[$0].isUneven }
+    guard uneven.count <= 1, !uneven.contains(packed), !uneven.contains(innermost) else { return nil }
     var dimensions = source.dimensions
     for index in dimensions.indices { (dimensions[index].roomBefore, dimensions[index].roomBehind) = (0, 0) }
     // Whole groups of eight by eight.
@@ -106,7 +110,9 @@ extension ProgramCompiler {
       loop.commitStride = Int32(commit)
       body.loops.append(loop)
     }
+    var loopOf: [Int: Int] = [:]
     for index in others where dimensions[index].span > 1 {
+      loopOf[index] = body.loops.count
       append(dimensions[index].span, source.dimensions[index].stride, dimensions[index].stride)
     }
     guard body.loops.count <= 6 else { return nil }
@@ -118,12 +124,24 @@ extension ProgramCompiler {
     bound.high = Int32(rows)
     append(rows.roundedUp(toMultipleOf: 8), source.dimensions[innermost].stride, size)
     body.fetch.bounds = [bound]
+    for index in uneven {
+      let dimension = source.dimensions[index]
+      var bound = TensorInstruction.Bound()
+      bound.origin = Int32(dimension.origin)
+      bound.coefficients = body.loops.indices.map { loopOf[index] == $0 ? 1 : 0 }
+      bound.divisor = UInt16(dimension.sliceStride)
+      bound.modulus = UInt16(dimension.blocks)
+      bound.step = Int32(dimension.step)
+      bound.high = Int32(dimension.extent)
+      body.fetch.bounds.append(bound)
+    }
     var commit = TensorInstruction.Commit()
     commit.base = Int32(offset)
     commit.element = body.fetch.element
     commit.transposeRows = 8
     commit.columnStride = Int32(dimensions[packed].stride)
     body.sink = .commit(commit)
+    filling(&self)
     let slices = 0..<source.sliceCount
     let read = home.owned ?? 0..<machine.sramBytesPerSlice
     run.append(
@@ -132,8 +150,9 @@ extension ProgramCompiler {
         .read(.sram, read, slices: slices), .write(.sram, offset..<(offset + bytes), slices: slices),
       ])
     var placement = Placement(sram: offset, dimensions, source.element)
-    placement.isWhole = source.isWhole
-    return placement
+    // What a bound keeps out reads as zero.
+    placement.isWhole = true
+    return (placement, offset..<(offset + bytes))
   }
 }
 

@@ -111,6 +111,8 @@ extension ProgramCompiler {
       geometry.slice(own[0].axis, count: dimension.blocks, block: block, stride: dimension.sliceStride)
     }
     guard let shared else { return geometry.parts.isEmpty ? [] : [geometry] }
+    // Rings are powers of two.
+    guard shared.count & (shared.count - 1) == 0, shared.stride & (shared.stride - 1) == 0 else { return [] }
     return columns(of: kernel).flatMap { column in
       [Geometry.Sharing.Mode.scatter, .gather].map { mode in
         var result = geometry

@@ -16,7 +16,7 @@ extension ProgramCompiler {
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
     let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
-    let from = transposed(home, innermost: innermost) ?? home.placement
+    let from = transposed(home, innermost: innermost)?.placement ?? home.placement
     guard
       let plan = CopyPlan(from: from, maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
     else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
@@ -106,7 +106,7 @@ extension ProgramCompiler {
     let source = self.home(of: buffer)
     // The elements that follow each other in the target should do so in the source.
     let innermost = target.order.last.flatMap { operand.dimension(of: axes[$0]) }
-    let from = innermost.flatMap { transposed(source, innermost: $0) } ?? source.placement
+    let from = innermost.flatMap { transposed(source, innermost: $0)?.placement } ?? source.placement
     var plan = CopyPlan(from: from, maps(), to: target, ranges: inside, window: window)
     if plan == nil {
       try bringToDRAM(buffer)

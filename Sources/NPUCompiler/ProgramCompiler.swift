@@ -307,6 +307,11 @@ struct ProgramCompiler {
       }
     }
     let wanted = need
+    if let contiguous, padding == 1, copies.isEmpty,
+      let tile = turned(home, buffer, operand, need, origin: origin, innermost: contiguous)
+    {
+      return tile
+    }
     if geometry.sliceCount & (geometry.sliceCount - 1) == 0, copies.isEmpty, !need.isEmpty,
       graph.buffers[buffer].constant == nil
     {
@@ -332,7 +337,7 @@ struct ProgramCompiler {
     }
     let maps = need.indices.map(CopyPlan.SourceMap.axis)
     let ranges = operand.type.shape.map { 0..<$0 }
-    let from = isConstant ? nil : transposed(home, innermost: order.last ?? 0)
+    let from = isConstant ? nil : transposed(home, innermost: order.last ?? 0)?.placement
     guard
       let plan = CopyPlan(
         from: from ?? home.placement, maps, to: placement, ranges: ranges, copies: isConstant ? [] : copies,
@@ -365,6 +370,36 @@ struct ProgramCompiler {
       settle(buffer, placement, owned: offset..<(offset + size))
     }
     return Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
+  }
+
+  /// A tile of a value in DRAM with other elements side by side than there: rows are copied as they lie, and each slice
+  /// turns its own; nil where that is not worth it.
+  private mutating func turned(
+    _ home: Home, _ buffer: BufferID, _ operand: Operand, _ need: [Placement.Dimension], origin: [Int],
+    innermost: Int
+  ) -> Tile? {
+    let from = home.placement
+    guard from.memory == .dram, graph.buffers[buffer].constant == nil, from.order.last != innermost,
+      need[innermost].span >= 4
+    else { return nil }
+    var need = need
+    let size = Placement.pack(&need, order: from.order, unit: operand.type.element.size)
+    guard let offset = sram.allocate(max(size, 1), alignment: 64) else { return nil }
+    var rows = Placement(sram: offset, need, operand.type.element)
+    rows.isWhole = !need.contains(where: \.isUneven)
+    let maps = need.indices.map(CopyPlan.SourceMap.axis)
+    guard
+      let plan = CopyPlan(
+        from: from, maps, to: rows, ranges: operand.type.shape.map { 0..<$0 }, window: window),
+      let turned = transposed(
+        Home(placement: rows, owned: offset..<(offset + size)), innermost: innermost,
+        filling: { $0.copyValues(plan.descriptors) })
+    else {
+      sram.free(offset)
+      return nil
+    }
+    temporaries.append(offset)
+    return Tile(placement: turned.placement, operand: operand, origin: origin, bytes: turned.bytes)
   }
 
   /// SRAM for a constant: among the residents where there is room, else until the kernel ends.
