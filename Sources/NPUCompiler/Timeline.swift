@@ -71,7 +71,7 @@ private struct Transfer {
   /// When its first granule may be served, and before which it does not end.
   let ready: Int
   let floor: Int
-  /// Granules without partial writes: index list and source. Then runs of `perRun`, the last of each partial or not.
+  /// Granules of the index list. Then runs of `perRun`, source before destination, the last of each partial or not.
   let plain: Int
   let perRun: Int
   let isPartial: Bool
@@ -85,13 +85,14 @@ private struct Transfer {
     count = time.granules
     isPartial = time.partialWrites > 0
     let granule = machine.dramGranuleBytes
-    perRun = (Int(descriptor.runBytes) + granule - 1) / granule
-    plain = descriptor.destination.memory == .dram ? count - descriptor.runs * perRun : count
+    let sides = [descriptor.source, descriptor.destination].count { $0.memory == .dram }
+    perRun = sides * ((Int(descriptor.runBytes) + granule - 1) / granule)
+    plain = count - descriptor.runs * perRun
   }
 
   func ticks(_ machine: SliceMachine) -> Int {
-    let endsRun = next >= plain && (next - plain) % perRun == perRun - 1
-    return machine.dramGranuleTicks + (endsRun && isPartial ? machine.dramPartialWriteTicks : 0)
+    let endsRun = isPartial && next >= plain && (next - plain) % perRun == perRun - 1
+    return machine.dramGranuleTicks + (endsRun ? machine.dramPartialWriteTicks : 0)
   }
 }
 
