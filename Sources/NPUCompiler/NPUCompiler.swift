@@ -11,7 +11,7 @@ public enum NPUCompiler {
     case streamed
     /// The load program places them once.
     case resident
-    /// Resident where all fit, else streamed.
+    /// Resident where all fit and that is faster, else streamed.
     case auto
   }
 
@@ -33,7 +33,13 @@ public enum NPUCompiler {
     let graph = graph.legalised()
     let hasConstants = graph.buffers.ids.contains { graph.buffers[$0].constant != nil }
     if options.weights != .streamed, hasConstants {
-      if let result = try resident(graph, machine, options) { return result }
+      let placed = try resident(graph, machine, options)
+      if let placed, options.weights == .resident { return placed }
+      if let placed {
+        // Values that find no room cost more than constants that stream.
+        let other = try streamed(graph, machine, options)
+        return other.program.predictedRunTicks < placed.program.predictedRunTicks ? other : placed
+      }
       if options.weights == .resident {
         let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
         throw Diagnostic(
@@ -42,6 +48,12 @@ public enum NPUCompiler {
           help: "use --weights streamed")
       }
     }
+    return try streamed(graph, machine, options)
+  }
+
+  private static func streamed(
+    _ graph: KernelGraph, _ machine: SliceMachine, _ options: Options
+  ) throws(Diagnostic) -> Result {
     let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
     let program = try found.emitted(residentBytes: 0, options).program()
     return Result(program: program, decisions: found.decisions)

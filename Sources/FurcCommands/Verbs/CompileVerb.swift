@@ -1,8 +1,8 @@
 import ArgumentParser
 import Furc
-import NPUCompiler
 import GraphIR
 import KernelIR
+import NPUCompiler
 import NPUISA
 import Support
 
