@@ -37,12 +37,71 @@ private struct Legaliser {
         )
         continue
       }
+      if let moved = moved(node, kernel, operands) {
+        ids[node.result] = new.view(
+          moved, kernel.result.shape, node: node.name, sources: node.sources, name: name)
+        continue
+      }
       kernel.widenTables()
       if !kernel.isCopy { adapt(&kernel, &operands, node) }
       ids[node.result] = new.kernel(kernel, operands, node: node.name, sources: node.sources, name: name)
     }
     new.outputs = old.outputs.map { ids[$0] }
     return new
+  }
+
+  /// Rows by a constant list as a move: the axis of the list comes apart in two, so that along the outer one
+  /// neighbours read at a constant distance; nil where that takes too many pieces.
+  private mutating func moved(
+    _ node: KernelNode, _ kernel: Kernel, _ operands: [BufferID]
+  ) -> BufferID? {
+    guard case .gather(let dimension) = kernel.form, kernel.elements > 0,
+      let list = old.buffers[node.operands[1]].constant, kernel.operands[1].maps.count == 1,
+      let pattern = RowPattern(list, rows: kernel.operands[0].type.shape[dimension])
+    else { return nil }
+    let listed = kernel.operands[1].maps[0]
+    guard listed.offset == 0, listed.terms.count == 1, listed.terms[0].coefficient == 1 else { return nil }
+    let axis = listed.terms[0].axis
+    let data = kernel.operands[0]
+    guard data.outside == .never,
+      data.maps.indices.allSatisfy({ $0 == dimension || data.maps[$0].coefficient(of: axis) == 0 })
+    else { return nil }
+    var move = Kernel(.move, kernel.element)
+    var moved: [AxisID: AxisID] = [:]
+    var box: [Range<Int>] = []
+    var place = 0
+    for old in kernel.axes(.parallel) {
+      guard old == axis else {
+        moved[old] = move.axis(kernel.axes[old].name, kernel.axes[old].extent)
+        box.append(0..<kernel.axes[old].extent)
+        continue
+      }
+      place = box.count
+      moved[old] = move.axis(kernel.axes[old].name, pattern.count)
+      move.axis("\(kernel.axes[old].name)r", pattern.period)
+      box += [0..<pattern.count, 0..<pattern.period]
+    }
+    guard let outer = moved[axis] else { return nil }
+    for piece in pattern.pieces {
+      var operand = data
+      for index in data.maps.indices where index != dimension {
+        var map = AffineMap(data.maps[index].offset)
+        for term in data.maps[index].terms {
+          guard let axis = moved[term.axis] else { return nil }
+          map = map + .axis(axis, times: term.coefficient)
+        }
+        operand.maps[index] = map
+      }
+      let first = piece.row - piece.step * piece.range.lowerBound
+      operand.maps[dimension] =
+        piece.step == 0 ? AffineMap(first) : .axis(outer, times: piece.step) + AffineMap(first)
+      operand.box = box
+      operand.box[place] = piece.range
+      operand.box[place + 1] = piece.phase..<(piece.phase + 1)
+      move.operands.append(operand)
+    }
+    let sources = move.operands.map { _ in operands[0] }
+    return new.kernel(move, sources, node: node.name, sources: node.sources)
   }
 
   private mutating func adapt(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {

@@ -16,6 +16,21 @@ extension ProgramCompiler {
         geometries.append(geometry)
       }
     }
+    // Else cut along the longest axis that no source cuts or shifts: the others lie whole in a slice.
+    let whole = kernel.axes(.parallel).filter { axis in
+      kernel.axes[axis].extent > 1
+        && kernel.operands.allSatisfy { operand in
+          operand.dimension(of: axis).map { operand.maps[$0] == .axis(axis) } ?? false
+            && (operand.box.isEmpty || operand.box[axis.index] == 0..<kernel.axes[axis].extent)
+        }
+    }
+    if let axis = whole.max(by: { (kernel.axes[$0].extent, $1) < (kernel.axes[$1].extent, $0) }) {
+      var count = 1
+      while count < machine.slices, count < kernel.axes[axis].extent { count *= 2 }
+      var geometry = Geometry(kernel)
+      geometry.slice(axis, count: count, block: (kernel.axes[axis].extent + count - 1) / count, stride: 1)
+      if !geometries.contains(where: { $0.parts == geometry.parts }) { geometries.append(geometry) }
+    }
     return geometries
   }
 

@@ -52,8 +52,9 @@ extension ProgramCompiler {
   /// Brings an output to DRAM, into bytes that the program writes: an input or a constant under another name is copied.
   private mutating func finish(_ output: BufferID) throws(Failure) {
     let address = try bringToDRAM(output)
-    let inputs = Set(graph.inputs.compactMap { homes[$0]?.placement.base })
-    guard inputs.contains(address) || images.contains(where: { $0.address == Int64(address) }) else { return }
+    guard inputAddresses.contains(address) || images.contains(where: { $0.address == Int64(address) }) else {
+      return
+    }
     let type = graph.buffers[output].type
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
@@ -290,13 +291,12 @@ extension ProgramCompiler {
     program.kernels = graph.nodes.ids.map {
       NPUProgram.KernelEntry(name: graph.nodes[$0].name, sources: graph.nodes[$0].sources)
     }
-    func port(_ buffer: BufferID) -> NPUProgram.Port {
+    func port(_ buffer: BufferID, _ address: Int) -> NPUProgram.Port {
       NPUProgram.Port(
-        name: graph.buffers[buffer].name, type: graph.buffers[buffer].type,
-        address: Int64(homes[buffer]?.placement.base ?? 0))
+        name: graph.buffers[buffer].name, type: graph.buffers[buffer].type, address: Int64(address))
     }
-    program.inputs = graph.inputs.map(port)
-    program.outputs = graph.outputs.map(port)
+    program.inputs = zip(graph.inputs, inputAddresses).map(port)
+    program.outputs = graph.outputs.map { port($0, homes[$0]?.placement.base ?? 0) }
     program.residences = residences
     program.predictedLoadTicks = Int64(Timeline(load.code, programs: run.programs, on: machine).end)
     program.predictedRunTicks = Int64(Timeline(run.code, programs: run.programs, on: machine).end)

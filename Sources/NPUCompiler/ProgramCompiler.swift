@@ -30,6 +30,8 @@ struct ProgramCompiler {
   var homes: [BufferID: Home] = [:]
   var images: [NPUProgram.Image] = []
   var dramEnd = 0
+  /// Where the host writes the inputs.
+  var inputAddresses: [Int] = []
   var residences: [NPUProgram.Residence] = []
   /// SRAM intervals that end with the kernel.
   var temporaries: [Int] = []
@@ -85,7 +87,9 @@ struct ProgramCompiler {
     for output in graph.outputs { remaining[output] += 1 }
     for id in graph.inputs {
       let type = graph.buffers[id].type
-      settle(id, Placement(dram: allocateDRAM(byteCount(type)), type), owned: nil)
+      let address = allocateDRAM(byteCount(type))
+      inputAddresses.append(address)
+      settle(id, Placement(dram: address, type), owned: nil)
     }
   }
 
