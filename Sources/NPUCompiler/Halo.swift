@@ -57,8 +57,15 @@ extension ProgramCompiler {
       if last.size > 1 { length *= last.size }
       loops.removeLast()
     }
-    let padded = loops.last.map(\.stride) ?? length
-    if length < padded, padded - length < 8, padded % 8 == 0 { length = padded }
+    // Padding behind the innermost dimension may be moved with it where it is defined.
+    if let innermost = placement.dimensions.first(where: {
+      $0.stride == placement.element.size && $0.span > 1
+    }),
+      length == innermost.span * placement.element.size, let next = loops.last?.stride, next % 8 == 0,
+      innermost.defined * placement.element.size >= next, next - length < 8
+    {
+      length = next
+    }
     let packet = [16, 8, 4, 2, 1].first { length % $0 == 0 } ?? 1
     if length > packet { loops.append((length / packet, packet, -1)) }
     loops.removeAll { $0.size == 1 }

@@ -35,6 +35,8 @@ struct ProgramCompiler {
   var residences: [NPUProgram.Residence] = []
   /// SRAM intervals that end with the kernel.
   var temporaries: [Int] = []
+  /// SRAM intervals that values left for others during the kernel, which may still read them there.
+  private var left: [Int] = []
   /// Uses of a buffer that are still to come.
   var remaining: SideTable<BufferID, Int>
   /// What readers of a buffer want of neighbouring blocks, per dimension.
@@ -142,6 +144,8 @@ struct ProgramCompiler {
   mutating func release(after node: KernelNode) {
     for offset in temporaries { sram.free(offset) }
     temporaries = []
+    for offset in left { disown(offset) }
+    left = []
     for operand in node.operands {
       remaining[operand] -= 1
       dropIfUnused(operand)
@@ -152,9 +156,13 @@ struct ProgramCompiler {
   mutating func dropIfUnused(_ buffer: BufferID) {
     guard remaining[buffer] == 0, let owned = homes[buffer]?.owned else { return }
     homes[buffer]?.owned = nil
-    let count = (owners[owned.lowerBound] ?? 1) - 1
-    owners[owned.lowerBound] = count
-    if count == 0 { sram.free(owned.lowerBound) }
+    disown(owned.lowerBound)
+  }
+
+  private mutating func disown(_ offset: Int) {
+    let count = (owners[offset] ?? 1) - 1
+    owners[offset] = count
+    if count == 0 { sram.free(offset) }
   }
 
   /// Records where a buffer lies; `owned` is freed when the last buffer in it is unused.
@@ -367,10 +375,7 @@ struct ProgramCompiler {
     {
       // Later readers are likely to want it like this one.
       temporaries.removeAll { $0 == offset }
-      let uses = remaining[buffer]
-      remaining[buffer] = 0
-      dropIfUnused(buffer)
-      remaining[buffer] = uses
+      if let owned = home.owned { left.append(owned.lowerBound) }
       settle(buffer, placement, owned: offset..<(offset + size))
     }
     return Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
