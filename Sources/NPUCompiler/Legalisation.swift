@@ -62,6 +62,8 @@ private struct Legaliser {
     let listed = kernel.operands[1].maps[0]
     guard listed.offset == 0, listed.terms.count == 1, listed.terms[0].coefficient == 1 else { return nil }
     let axis = listed.terms[0].axis
+    // A list may be longer than what is read of it.
+    guard kernel.axes[axis].extent == pattern.count * pattern.period else { return nil }
     let data = kernel.operands[0]
     guard data.outside == .never,
       data.maps.indices.allSatisfy({ $0 == dimension || data.maps[$0].coefficient(of: axis) == 0 })
