@@ -82,10 +82,14 @@ struct MemoryRegions {
     let first = firstIndex(endingAfter: new.bytes.lowerBound)
     var end = first
     var rest: [MemoryRegion] = []
+    // What takes another kernel's place begins then, whatever its kernel has beside it.
+    let isAlone = current[first...].prefix { $0.bytes.lowerBound < new.bytes.upperBound }.allSatisfy {
+      $0.isLike(new)
+    }
     while end < current.count, current[end].bytes.lowerBound < new.bytes.upperBound {
       let old = current[end]
       end += 1
-      if old.isLike(new) {
+      if isAlone {
         new.absorb(old)
         continue
       }
@@ -100,13 +104,13 @@ struct MemoryRegions {
     current.replaceSubrange(first..<end, with: rest)
     var index = firstIndex(endingAfter: new.bytes.lowerBound)
     // Pieces of a kernel that adjoin each other are one region.
-    if index > 0, current[index - 1].isLike(new),
+    if isAlone, index > 0, current[index - 1].isLike(new),
       current[index - 1].bytes.upperBound == new.bytes.lowerBound
     {
       index -= 1
       new.absorb(current.remove(at: index))
     }
-    if index < current.count, current[index].isLike(new),
+    if isAlone, index < current.count, current[index].isLike(new),
       current[index].bytes.lowerBound == new.bytes.upperBound
     {
       new.absorb(current.remove(at: index))
