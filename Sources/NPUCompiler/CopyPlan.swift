@@ -45,16 +45,7 @@ struct CopyPlan {
     repeat {
       let segments = zip(axes, choice).map { $0[$1] }
       emit(segments, source.memory, sourceBase, destination, copies, window)
-    } while Self.advance(&choice, axes.map(\.count))
-  }
-
-  private static func advance(_ choice: inout [Int], _ counts: [Int]) -> Bool {
-    for index in counts.indices.reversed() {
-      choice[index] += 1
-      if choice[index] < counts[index] { return true }
-      choice[index] = 0
-    }
-    return false
+    } while Nest.advance(&choice, axes.map(\.count))
   }
 
   /// The parts of an axis that lie in one block of the destination and in one block of every source dimension.

@@ -70,9 +70,8 @@ struct Geometry {
     sliceCount = max(sliceCount, sharing.count * sharing.sliceStride)
   }
 
-  /// What a contraction streams, holds or leaves, with the channels cut as the sharing says.
+  /// What a contraction streams or leaves, with the channels cut as the sharing says.
   func streaming() -> Geometry { cutting(column: false) }
-  func standing() -> Geometry { cutting(column: sharing?.mode == .gather) }
   func leaving() -> Geometry { cutting(column: true) }
 
   private func cutting(column: Bool) -> Geometry {
@@ -142,6 +141,9 @@ struct Geometry {
     guard let reached = map.interval(over: ranges) else { return false }
     return reached.lowerBound < 0 || reached.upperBound >= extent
   }
+
+  /// Whether slices do the same.
+  func isCutLike(_ other: Geometry) -> Bool { parts == other.parts && sharing == other.sharing }
 
   /// Whether results lie alike.
   func liesLike(_ other: Geometry) -> Bool {

@@ -19,22 +19,20 @@ extension ProgramCompiler {
     if kernel.form == .contract {
       var tilings = lying
       for geometry in freshGeometries(node, kernel, limit: effort)
-      where !tilings.contains(where: {
-        $0.parts == geometry.parts && $0.sharing == geometry.sharing
-      }) {
+      where !tilings.contains(where: geometry.isCutLike) {
         tilings.append(geometry)
       }
       for geometry in tilings where tiling(node, geometry) != nil {
         mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
       }
       if !mappings.isEmpty { return mappings }
-      for geometry in lying + slicings(node, kernel, limit: effort) where geometry.sharing == nil {
+      for geometry in lying + slicings(kernel, limit: effort) where geometry.sharing == nil {
         mappings.append(.sliced(geometry, flitAxis: nil))
       }
       return mappings
     }
     let geometries =
-      lying.isEmpty ? slicings(node, kernel, limit: effort) : lying + slicings(node, kernel, limit: 2)
+      lying.isEmpty ? slicings(kernel, limit: effort) : lying + slicings(kernel, limit: 2)
     for geometry in geometries {
       for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
     }
@@ -43,11 +41,8 @@ extension ProgramCompiler {
 
   func tiling(_ node: KernelNode, _ geometry: Geometry) -> TiledContraction? {
     let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }
-    guard
-      let tiled = TiledContraction(
-        geometry, isConstant: isConstant, contiguous: contiguousSum(node, geometry.kernel), machine)
-    else { return nil }
-    return tiled
+    return TiledContraction(
+      geometry, isConstant: isConstant, contiguous: contiguousSum(node, geometry.kernel), machine)
   }
 
   /// The summed axis whose elements follow each other where the streamed operand lies.
@@ -69,8 +64,8 @@ extension ProgramCompiler {
   }
 
   /// Cut over slices by divisors of the parallel axes.
-  func slicings(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
-    Slicing.candidates(for: kernel, slices: machine.slices, present: [], limit: max(limit, 2))
+  func slicings(_ kernel: Kernel, limit: Int) -> [Geometry] {
+    Slicing.candidates(for: kernel, slices: machine.slices, limit: max(limit, 2))
   }
 
   // MARK: As operands lie
@@ -81,7 +76,7 @@ extension ProgramCompiler {
     for (index, (operand, buffer)) in zip(kernel.operands, node.operands).enumerated() {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
       for geometry in matching(operand, placement, kernel, isForm: index < 2)
-      where !geometries.contains(where: { $0.parts == geometry.parts && $0.sharing == geometry.sharing }) {
+      where !geometries.contains(where: geometry.isCutLike) {
         geometries.append(geometry)
       }
     }

@@ -54,7 +54,7 @@ extension ProgramCompiler {
       machine.accumulators / (plan.lanes * (plan.isDepthwise ? plan.packetElements : 1)), 1)
     if perGroup <= capacity {
       // Whole sums: the register file holds some columns, all rows stream by.
-      let pieces = boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
+      let pieces = Nest.boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
       let units = pieces.map { $0.reduce(perGroup) { $0 * $1.count } }
       let weights = try stationary(node, geometry, plan, units: units)
       for (number, box) in pieces.enumerated() {
@@ -76,9 +76,9 @@ extension ProgramCompiler {
     // accumulators.
     guard depth == nil else { throw .doesNotFit("a depthwise window above the register file") }
     let weights = try stationary(node, geometry, plan, units: nil)
-    let sumBoxes = boxes(sums.map(count), capacity: capacity / plan.lanes)
-    let outerBoxes = boxes(outer.map(count), capacity: 1)
-    let rowBoxes = boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
+    let sumBoxes = Nest.boxes(sums.map(count), capacity: capacity / plan.lanes)
+    let outerBoxes = Nest.boxes(outer.map(count), capacity: 1)
+    let rowBoxes = Nest.boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
     for outerBox in outerBoxes {
       let ranges = zip(outer, outerBox).map {
         NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
@@ -229,7 +229,7 @@ extension ProgramCompiler {
     let bytes = perSlice * size
     var dealt = [UInt8](repeating: 0, count: ring * bytes)
     var first = 0
-    for (count, box) in zip(units, boxes) {
+    for (count, box) in zip(units, boxes) where !isDry {
       for unit in 0..<count {
         let place = unit % ring * bytes + box.start + unit / ring * size
         for byte in 0..<size { dealt[place + byte] = packed[(first + unit) * size + byte] }
@@ -424,18 +424,9 @@ private struct UnitImage {
             }
           }
           place += packetBytes * plan.lanes
-        } while Self.advance(&point, counts)
+        } while Nest.advance(&point, counts)
       }
     }
     return image
-  }
-
-  private static func advance(_ point: inout [Int], _ counts: [Int]) -> Bool {
-    for index in point.indices.reversed() {
-      point[index] += 1
-      if point[index] < counts[index] { return true }
-      point[index] = 0
-    }
-    return false
   }
 }

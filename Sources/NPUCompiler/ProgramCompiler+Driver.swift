@@ -208,7 +208,7 @@ extension ProgramCompiler {
   ) throws(Failure) {
     var reason = reason
     let axes = kernel.axes(.parallel)
-    let all = slicings(node, kernel, limit: options.effort)
+    let all = slicings(kernel, limit: options.effort)
     for geometry in all.prefix(3) + [Geometry(kernel)] {
       for flitAxis in flitAxes(node, kernel) {
         var sizes = axes.map { geometry.ranges[$0].count }

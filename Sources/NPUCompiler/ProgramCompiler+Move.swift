@@ -21,10 +21,7 @@ extension ProgramCompiler {
       let plan = CopyPlan(from: from, maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
     else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
     copyValues(plan.descriptors)
-    let uses = remaining[buffer]
-    remaining[buffer] = 0
-    dropIfUnused(buffer)
-    remaining[buffer] = uses
+    vacate(buffer)
     settle(buffer, target, owned: nil)
     return target.base
   }

@@ -55,7 +55,7 @@ extension ProgramCompiler {
     let pieces =
       isWhole
       ? [rowCounts.map { 0..<$0 }]
-      : boxesOf(rowCounts, capacity: max(machine.accumulators / (8 * tiled.dealt), 1))
+      : Nest.boxes(rowCounts, capacity: max(machine.accumulators / (8 * tiled.dealt), 1))
     let before = run.busy
     var start = 0
     while start < boxes.count {
@@ -451,20 +451,9 @@ extension ProgramCompiler {
     body.fetch.zeroPoint = Int16(operand.pre.subtractedInteger ?? 0)
     body.fetch.base = Int32(standing.base + standing.starts[number] * size)
     body.sink = .registerFile(base: Int32(base))
-    var loop = TensorInstruction.Loop()
-    loop.size = UInt32(packets)
-    loop.fetchStride = Int32(size)
-    loop.registerStride = Int32(standing.ring)
-    body.loops = [loop]
-    if standing.ring > 1 {
-      var ring = TensorInstruction.Loop()
-      ring.size = UInt32(standing.ring)
-      ring.kind = .ring1
-      ring.registerStride = 1
-      body.loops.append(ring)
-      body.exchange.kind = .broadcast1
-      body.exchange.outer = UInt16(standing.ring)
-      body.exchange.inner = UInt16(standing.inner)
+    body.gather(packets: packets, bytes: size, ring: standing.ring, inner: standing.inner)
+    for index in body.loops.indices {
+      body.loops[index].registerStride = Int32(index == 0 ? standing.ring : 1)
     }
     run.append(
       .tensor(body), .sub,
@@ -515,20 +504,9 @@ extension ProgramCompiler {
     body.fetch.base = Int32(standing.base + words.start)
     body.fetch.element = .i32
     body.fetch.packetElements = 8
-    var steps = TensorInstruction.Loop()
-    steps.size = UInt32(words.packetsPerSlice)
-    steps.fetchStride = 32
-    steps.commitStride = Int32(8 * words.ring)
-    body.loops = [steps]
-    if words.ring > 1 {
-      var ring = TensorInstruction.Loop()
-      ring.size = UInt32(words.ring)
-      ring.kind = .ring1
-      ring.commitStride = 8
-      body.loops.append(ring)
-      body.exchange.kind = .broadcast1
-      body.exchange.outer = UInt16(words.ring)
-      body.exchange.inner = UInt16(standing.inner)
+    body.gather(packets: words.packetsPerSlice, bytes: 32, ring: words.ring, inner: standing.inner)
+    for index in body.loops.indices {
+      body.loops[index].commitStride = Int32(index == 0 ? 8 * words.ring : 8)
     }
     body.sink = .vectorRegisters(base: Int32(base))
     run.append(
@@ -537,5 +515,23 @@ extension ProgramCompiler {
         .read(.sram, standing.bytes, slices: 0..<slices),
         .write(.vectorRegisters, base..<(base + words.packetsPerSlice * words.ring * 8)),
       ])
+  }
+}
+
+extension TensorInstruction {
+  /// Loops over the packets of a slice and, where they were dealt out, over the slices of the ring.
+  fileprivate mutating func gather(packets: Int, bytes: Int, ring: Int, inner: Int) {
+    var own = Loop()
+    own.size = UInt32(packets)
+    own.fetchStride = Int32(bytes)
+    loops = [own]
+    guard ring > 1 else { return }
+    var others = Loop()
+    others.size = UInt32(ring)
+    others.kind = .ring1
+    loops.append(others)
+    exchange.kind = .broadcast1
+    exchange.outer = UInt16(ring)
+    exchange.inner = UInt16(inner)
   }
 }

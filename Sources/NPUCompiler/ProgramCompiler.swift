@@ -154,7 +154,12 @@ struct ProgramCompiler {
   }
 
   mutating func dropIfUnused(_ buffer: BufferID) {
-    guard remaining[buffer] == 0, let owned = homes[buffer]?.owned else { return }
+    if remaining[buffer] == 0 { vacate(buffer) }
+  }
+
+  /// Gives up the SRAM of a buffer that lies elsewhere from now on, or nowhere.
+  mutating func vacate(_ buffer: BufferID) {
+    guard let owned = homes[buffer]?.owned else { return }
     homes[buffer]?.owned = nil
     disown(owned.lowerBound)
   }
@@ -342,7 +347,8 @@ struct ProgramCompiler {
     let isUneven = need.contains {
       $0.blocks > 1 && ($0.blocks - 1) * $0.step + $0.origin + $0.span > $0.extent
     }
-    placement.isWhole = !isUneven
+    // What lies before the first coordinate is never read without a bound, but shifts may pass it on.
+    placement.isWhole = !need.contains(where: \.isUneven)
     if padding > 1 || (isUneven && !isMasked) {
       placement.isWhole = true
       clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)

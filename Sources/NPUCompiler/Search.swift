@@ -138,10 +138,7 @@ extension ProgramCompiler {
       }
       guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else { return false }
       placement.base += offset
-      let uses = remaining[moved.buffer]
-      remaining[moved.buffer] = 0
-      dropIfUnused(moved.buffer)
-      remaining[moved.buffer] = uses
+      vacate(moved.buffer)
       settle(moved.buffer, placement, owned: offset..<(offset + bytes))
     }
     var placement = outcome.result

@@ -4,9 +4,9 @@ import Support
 /// Ways to cut a kernel over slices, the widest first.
 enum Slicing {
   /// At most `limit` geometries: products of divisors of up to three parallel axes, those that keep most slices busy,
-  /// those that lie as an operand does already, and the uncut one.
+  /// and the uncut one.
   static func candidates(
-    for kernel: Kernel, slices: Int, present: [[AxisID: Int]], limit: Int
+    for kernel: Kernel, slices: Int, limit: Int
   ) -> [Geometry] {
     let axes = kernel.axes(.parallel).filter { kernel.axes[$0].extent > 1 }
     var choices: [[AxisID: Int]] = [[:]]
@@ -27,8 +27,7 @@ enum Slicing {
       [-width(choice), choice.count] + axes.map { -(choice[$0] ?? 1) }
     }
     let sorted = choices.sorted { key($0).lexicographicallyPrecedes(key($1)) }
-    var chosen = present.filter { sorted.contains($0) }
-    for choice in sorted where chosen.count < limit - 1 && !chosen.contains(choice) { chosen.append(choice) }
+    var chosen = Array(sorted.prefix(max(limit - 1, 0)))
     if !chosen.contains([:]) { chosen.append([:]) }
     return chosen.map { choice in
       var geometry = Geometry(kernel)

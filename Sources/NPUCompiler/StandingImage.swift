@@ -61,20 +61,11 @@ extension TiledContraction {
                   place += packetBytes
                 }
               }
-            } while Self.advance(&point, counts)
+            } while Nest.advance(&point, counts)
           }
         }
       }
     }
     return bytes
-  }
-
-  private static func advance(_ point: inout [Int], _ counts: [Int]) -> Bool {
-    for index in point.indices.reversed() {
-      point[index] += 1
-      if point[index] < counts[index] { return true }
-      point[index] = 0
-    }
-    return false
   }
 }

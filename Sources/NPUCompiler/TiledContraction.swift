@@ -8,7 +8,6 @@ import Tensors
 struct TiledContraction {
   let plan: Contraction
   let streamed: Geometry
-  let standing: Geometry
   let left: Geometry
   let sharing: Geometry.Sharing?
   let lane: AxisID
@@ -39,7 +38,6 @@ struct TiledContraction {
     let kernel = geometry.kernel
     guard kernel.accumulation == .integer, kernel.operands.count >= 2 else { return nil }
     streamed = geometry.streaming()
-    standing = geometry.standing()
     left = geometry.leaving()
     sharing = geometry.sharing
     guard var plan = Contraction(streamed, isConstant: isConstant, machine), isConstant[plan.stationary],
@@ -95,7 +93,7 @@ struct TiledContraction {
       }
       return (boxes, true)
     }
-    let pieces = boxesOf(sums.map(\.count), capacity: capacity / 2 / (8 * dealt))
+    let pieces = Nest.boxes(sums.map(\.count), capacity: capacity / 2 / (8 * dealt))
     let isRingWhole = zip(sums, pieces[0]).allSatisfy { !$0.isRing || $1.count == $0.count }
     guard 8 * dealt <= capacity / 2, isRingWhole else { return nil }
     var boxes: [Box] = []
@@ -126,6 +124,3 @@ struct TiledContraction {
     return start..<(start + count * inner)
   }
 }
-
-/// `boxes`, for where a method hides it.
-func boxesOf(_ sizes: [Int], capacity: Int) -> [[Range<Int>]] { boxes(sizes, capacity: capacity) }
