@@ -79,12 +79,17 @@ struct Contraction {
   /// The register file: axes from the outermost, with the indices per unit. The unit of a point is the mixed
   /// radix of its indices, then its lane.
   func registerAxes() -> [(axis: AxisID, step: Int)] {
-    (batch + columns).map { ($0, $0 == lane ? 8 : 1) } + summed()
+    (batch + columns).map { ($0, $0 == lane ? 8 : 1) } + weighed()
       + (isDepthwise ? packet.map { [($0, packetElements)] } ?? [] : [])
   }
 
   /// The summed axes, as loops of packets.
   func summed() -> [(axis: AxisID, step: Int)] {
     sums.map { ($0, $0 == packet ? packetElements : 1) }
+  }
+
+  /// Those that the stationary operand moves with: its units differ along them.
+  func weighed() -> [(axis: AxisID, step: Int)] {
+    summed().filter { kernel.operands[stationary].depends(on: $0.axis) }
   }
 }

@@ -13,6 +13,12 @@ struct Geometry {
     var sliceStride: Int
   }
 
+  /// A digit of the slice number: s / sliceStride % count.
+  struct Digit: Equatable {
+    var count: Int
+    var sliceStride: Int
+  }
+
   /// A contraction whose channels are cut alike before and after: every slice of a digit has its block of the summed
   /// axis, and gets its block of the column axis.
   struct Sharing: Equatable {
@@ -21,6 +27,8 @@ struct Geometry {
       case scatter
       /// The switch brings a slice the blocks of all; it multiplies them for its own columns.
       case gather
+      /// As `scatter`, but every slice gets all columns.
+      case all
     }
 
     var mode: Mode
@@ -38,6 +46,8 @@ struct Geometry {
   private(set) var parts: [AxisID: Part] = [:]
   /// Slices in use; slice s computes block (s / sliceStride) % count of each part.
   private(set) var sliceCount = 1
+  /// Digits of the slice number along which slices do the same.
+  private(set) var repeated: [Digit] = []
   /// How a contraction's channels are cut, if they are; `parts` does not have them.
   private(set) var sharing: Sharing?
   /// Per axis the indices that are worked on, counted from the start of the slice's block.
@@ -65,6 +75,25 @@ struct Geometry {
     ranges[axis] = 0..<block
   }
 
+  /// Lets slices do the same along the digits that nothing cuts yet, up to `slices` of them; false where digits leave gaps
+  /// that are none.
+  mutating func repeatWork(upTo slices: Int) -> Bool {
+    var digits = parts.values.map { Digit(count: $0.count, sliceStride: $0.sliceStride) }
+    if let sharing { digits.append(Digit(count: sharing.count, sliceStride: sharing.sliceStride)) }
+    digits.append(Digit(count: 1, sliceStride: slices))
+    var stride = 1
+    for digit in digits.sorted(by: { ($0.sliceStride, $0.count) < ($1.sliceStride, $1.count) }) {
+      guard digit.sliceStride % stride == 0 else { return false }
+      if digit.sliceStride > stride {
+        repeated.append(Digit(count: digit.sliceStride / stride, sliceStride: stride))
+      }
+      stride = digit.sliceStride * digit.count
+    }
+    guard stride == slices else { return false }
+    sliceCount = slices
+    return true
+  }
+
   mutating func share(_ sharing: Sharing) {
     self.sharing = sharing
     sliceCount = max(sliceCount, sharing.count * sharing.sliceStride)
@@ -78,6 +107,10 @@ struct Geometry {
     guard let sharing else { return self }
     var result = self
     result.sharing = nil
+    if column, sharing.mode == .all {
+      result.repeated.append(Digit(count: sharing.count, sliceStride: sharing.sliceStride))
+      return result
+    }
     result.slice(
       column ? sharing.column : sharing.sum, count: sharing.count,
       block: column ? sharing.columnBlock : sharing.sumBlock, stride: sharing.sliceStride)
@@ -126,10 +159,26 @@ struct Geometry {
     return dimensions
   }
 
-  /// The cut axes that an operand does not move with: its tile is the same along them.
+  /// The digits of the slice number that an operand does not move with: its tile is the same along them.
   func copies(of operand: Operand) -> [(count: Int, sliceStride: Int)] {
     parts.keys.sorted().filter { axis in operand.maps.allSatisfy { $0.coefficient(of: axis) == 0 } }
       .compactMap { parts[$0] }.map { ($0.count, $0.sliceStride) }
+      + repeated.map { ($0.count, $0.sliceStride) }
+  }
+
+  /// The digits that tell blocks of summed axes apart, as one: the reducer adds over it. nil where there is none, or where
+  /// they are not neighbours.
+  var reducing: Digit? {
+    let cut = parts.filter { kernel.axes[$0.key].role != .parallel }.values
+      .sorted { ($0.sliceStride, $0.count) < ($1.sliceStride, $1.count) }
+    guard var digit = cut.first.map({ Digit(count: $0.count, sliceStride: $0.sliceStride) }) else {
+      return nil
+    }
+    for part in cut.dropFirst() {
+      guard part.sliceStride == digit.sliceStride * digit.count else { return nil }
+      digit.count *= part.count
+    }
+    return digit
   }
 
   /// Whether some point of the kernel, or of a block beyond an axis' end, leaves the extent along this dimension.
@@ -143,12 +192,14 @@ struct Geometry {
   }
 
   /// Whether slices do the same.
-  func isCutLike(_ other: Geometry) -> Bool { parts == other.parts && sharing == other.sharing }
+  func isCutLike(_ other: Geometry) -> Bool {
+    parts == other.parts && sharing == other.sharing && repeated == other.repeated
+  }
 
   /// Whether results lie alike.
   func liesLike(_ other: Geometry) -> Bool {
     parts == other.parts && sharing?.count == other.sharing?.count
-      && sharing?.sliceStride == other.sharing?.sliceStride
+      && sharing?.sliceStride == other.sharing?.sliceStride && repeated == other.repeated
   }
 
   /// Whether blocks reach beyond the end of an axis.

@@ -54,17 +54,21 @@ extension ProgramCompiler {
     let bounded =
       placement.isWhole ? [] : placement.dimensions.indices.filter { placement.dimensions[$0].isUneven }
     while let last = loops.last, !bounded.contains(last.dimension), last.stride == length || last.size == 1 {
-      if last.size > 1 { length *= last.size }
       loops.removeLast()
-    }
-    // Padding behind the innermost dimension may be moved with it where it is defined.
-    if let innermost = placement.dimensions.first(where: {
-      $0.stride == placement.element.size && $0.span > 1
-    }),
-      length == innermost.span * placement.element.size, let next = loops.last?.stride, next % 8 == 0,
-      innermost.defined * placement.element.size >= next, next - length < 8
-    {
-      length = next
+      guard last.size > 1 else { continue }
+      length *= last.size
+      // Padding behind the innermost dimension is moved with it where it is defined: by all shifts, since a later one may
+      // pass on what an earlier one brought.
+      let innermost = placement.dimensions[last.dimension]
+      let pitch = placement.dimensions.indices.filter {
+        $0 != last.dimension && placement.dimensions[$0].isSpread
+      }.map { placement.dimensions[$0].stride }.min()
+      if innermost.stride == placement.element.size, let pitch, pitch % 8 == 0, pitch > length,
+        pitch - length < 8,
+        innermost.defined * placement.element.size >= pitch
+      {
+        length = pitch
+      }
     }
     let packet = [16, 8, 4, 2, 1].first { length % $0 == 0 } ?? 1
     if length > packet { loops.append((length / packet, packet, -1)) }

@@ -12,7 +12,9 @@ extension ProgramCompiler {
     for (operand, buffer) in zip(kernel.operands, node.operands) {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
       for geometry in matching(operand, placement, kernel, isForm: false)
-      where !geometries.contains(where: { $0.parts == geometry.parts }) && geometry.isLocal(for: kernel) {
+      where !geometry.parts.isEmpty && !geometries.contains(where: { $0.parts == geometry.parts })
+        && geometry.isLocal(for: kernel)
+      {
         geometries.append(geometry)
       }
     }

@@ -75,12 +75,41 @@ extension ProgramCompiler {
     var geometries: [Geometry] = []
     for (index, (operand, buffer)) in zip(kernel.operands, node.operands).enumerated() {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
-      for geometry in matching(operand, placement, kernel, isForm: index < 2)
-      where !geometries.contains(where: geometry.isCutLike) {
-        geometries.append(geometry)
+      for lying in matching(operand, placement, kernel, isForm: index < 2) {
+        // Slices between those that differ do the same.
+        var geometry = lying
+        guard geometry.repeatWork(upTo: lying.sliceCount) else { continue }
+        for geometry in [geometry] + repetitions(lying, placement, isForm: index < 2)
+        where !geometries.contains(where: geometry.isCutLike) && geometry.sliceCount > 1 {
+          geometries.append(geometry)
+        }
       }
     }
     return geometries
+  }
+
+  /// The same in all slices that have the operand: a contraction may cut its columns there.
+  private func repetitions(_ geometry: Geometry, _ placement: Placement, isForm: Bool) -> [Geometry] {
+    var whole = geometry
+    guard placement.repeats > geometry.sliceCount, whole.repeatWork(upTo: placement.repeats) else {
+      return []
+    }
+    var result = [whole]
+    guard isForm, geometry.kernel.form == .contract, geometry.sharing == nil else { return result }
+    for column in columns(of: geometry.kernel) where geometry.parts[column] == nil {
+      for digit in whole.repeated {
+        var count = 2
+        while digit.count % count == 0, geometry.kernel.axes[column].extent >= 4 * count {
+          var cut = geometry
+          cut.slice(
+            column, count: count, block: Self.columnBlock(geometry.kernel, column, count),
+            stride: digit.sliceStride)
+          if cut.repeatWork(upTo: placement.repeats) { result.append(cut) }
+          count *= 2
+        }
+      }
+    }
+    return result
   }
 
   func matching(
@@ -88,12 +117,25 @@ extension ProgramCompiler {
   ) -> [Geometry] {
     var geometry = Geometry(kernel)
     var shared: (axis: AxisID, count: Int, stride: Int, block: Int)?
+    let columns = columns(of: kernel)
     for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
-      let own = map.terms.filter { kernel.axes[$0.axis].role == .parallel }
-      if own.isEmpty, isForm, kernel.form == .contract, map.terms.count == 1, map.terms[0].coefficient == 1,
-        map.offset == 0, shared == nil
+      let moving = map.terms.filter { kernel.axes[$0.axis].extent > 1 }
+      let own = moving.filter { kernel.axes[$0.axis].role == .parallel }
+      if own.isEmpty, isForm, kernel.form == .contract, moving.count == 1, moving[0].coefficient == 1,
+        map.offset == 0
       {
-        shared = (map.terms[0].axis, dimension.blocks, dimension.sliceStride, dimension.step)
+        let axis = moving[0].axis
+        if columns.isEmpty {
+          // Sums over slices: the reducer adds them, as long as all weigh alike.
+          guard kernel.accumulation == .integer, !kernel.operands[1].depends(on: axis),
+            dimension.step * dimension.blocks >= kernel.axes[axis].extent
+          else { return [] }
+          geometry.slice(
+            axis, count: dimension.blocks, block: dimension.step, stride: dimension.sliceStride)
+          continue
+        }
+        guard shared == nil else { return [] }
+        shared = (axis, dimension.blocks, dimension.sliceStride, dimension.step)
         continue
       }
       guard own.count == 1, own[0].coefficient > 0, dimension.step % own[0].coefficient == 0 else {
@@ -105,11 +147,14 @@ extension ProgramCompiler {
       else { return [] }
       geometry.slice(own[0].axis, count: dimension.blocks, block: block, stride: dimension.sliceStride)
     }
-    guard let shared else { return geometry.parts.isEmpty ? [] : [geometry] }
+    let isReducing = geometry.parts.keys.contains { kernel.axes[$0].role != .parallel }
+    guard !isReducing || geometry.reducing != nil else { return [] }
+    guard let shared else { return [geometry] }
     // Rings are powers of two.
     guard shared.count & (shared.count - 1) == 0, shared.stride & (shared.stride - 1) == 0 else { return [] }
-    return columns(of: kernel).flatMap { column in
-      [Geometry.Sharing.Mode.scatter, .gather].map { mode in
+    return columns.flatMap { column in
+      [Geometry.Sharing.Mode.scatter, .gather, .all].filter { $0 != .all || kernel.elements <= 4096 }.map {
+        mode in
         var result = geometry
         result.share(
           Geometry.Sharing(
@@ -127,7 +172,8 @@ extension ProgramCompiler {
 
   /// The parallel axes of a contraction that its constant alone moves with.
   private func columns(of kernel: Kernel) -> [AxisID] {
-    kernel.axes(.parallel).filter { axis in
+    guard kernel.form == .contract else { return [] }
+    return kernel.axes(.parallel).filter { axis in
       kernel.operands.prefix(2).count { $0.depends(on: axis) } == 1
         && kernel.operands[1].depends(on: axis) && kernel.axes[axis].extent > 1
     }

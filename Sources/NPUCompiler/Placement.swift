@@ -29,6 +29,9 @@ struct Placement: Hashable {
       defined = extent
     }
 
+    /// Whether a block has room for more than one coordinate.
+    var isSpread: Bool { span + roomBefore + roomBehind > 1 }
+
     /// Whether blocks hold coordinates that are none of the tensor.
     var isUneven: Bool { blocks > 1 && (origin < 0 || (blocks - 1) * step + origin + span > extent) }
 
@@ -58,6 +61,9 @@ struct Placement: Hashable {
   let element: ElementType
   /// Whether blocks are defined also where they reach beyond the extent.
   var isWhole = true
+  /// Every slice of the first so many has the blocks of its digits, also where a dimension does not tell slices apart;
+  /// 0 where only the slices of the blocks themselves are known to.
+  var repeats = 0
 
   /// Row-major in DRAM.
   init(dram base: Int, _ type: TensorType) {

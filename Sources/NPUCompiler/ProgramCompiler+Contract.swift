@@ -39,6 +39,11 @@ extension ProgramCompiler {
     stream.accumulate.treeDepth =
       plan.isDepthwise ? 0 : UInt8(plan.packetElements.trailingZeroBitCount)
     stream.accumulate.laneOrder = plan.isDepthwise ? .sequential : .interleaved
+    if let digit = geometry.reducing {
+      stream.reducer.kind = .sum
+      stream.reducer.size = UInt16(digit.count)
+      stream.reducer.stride = UInt16(digit.sliceStride)
+    }
     try placeTables(kernel, &stream)
 
     let outer = (plan.batch + plan.columns).map { ($0, $0 == plan.lane ? 8 : 1) }
@@ -47,7 +52,7 @@ extension ProgramCompiler {
       (geometry.ranges[loop.axis].count + loop.step - 1) / loop.step
     }
     let depth = plan.isDepthwise ? plan.packet.map { ($0, plan.packetElements) } : nil
-    let perGroup = sums.reduce(1) { $0 * count($1) } * plan.lanes * (depth.map { count($0) } ?? 1)
+    let perGroup = plan.weighed().reduce(1) { $0 * count($1) } * plan.lanes * (depth.map { count($0) } ?? 1)
     let capacity = machine.registerFileBytes / machine.packetBytes
     var last = Wait(tag: 0, count: 0)
     let cellGroups = max(
@@ -406,7 +411,8 @@ private struct UnitImage {
         repeat {
           var base = origin
           var lanes = plan.lanes
-          var elements = 1
+          // One weight for the whole packet where the constant does not move with it.
+          var elements = axes.contains { $0.axis == plan.packet } ? 1 : plan.packetElements
           for (index, loop) in axes.enumerated() {
             let first = point[index] * loop.step
             base += (start[loop.axis] + geometry.ranges[loop.axis].lowerBound + first) * weight[loop.axis]

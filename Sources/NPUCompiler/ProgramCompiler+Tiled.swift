@@ -227,6 +227,11 @@ extension ProgramCompiler {
       body.reducer.output = .scatter
       body.reducer.loop = UInt8(index)
     }
+    if let sharing = tiled.sharing, sharing.mode == .all {
+      body.reducer.kind = .sum
+      body.reducer.size = UInt16(sharing.count)
+      body.reducer.stride = UInt16(sharing.sliceStride)
+    }
     body.vector.program = stream.program.isIdentity ? nil : run.pool(stream.program)
     for source in stream.sources {
       body.vector.operands.append(
@@ -415,12 +420,15 @@ extension ProgramCompiler {
       for (position, index) in words.operands.enumerated() {
         graph.buffers[node.operands[index]].constant?.withBytes { source in
           for column in 0..<extent {
-            let (owner, place) = (column / block, position * words.columns + column % block)
-            guard owner < blocks else { continue }
-            for copy in stride(from: place / 8 % words.ring, to: ring, by: words.ring) {
-              let target =
-                (owner * ring + copy) * bytes + words.start + place / 8 / words.ring * 32 + place % 8 * 4
-              for byte in 0..<4 { dealt[target + byte] = source[column * 4 + byte] }
+            let place = position * words.columns + column % block
+            let owners =
+              tiled.sharing?.mode == .all ? 0..<blocks : (column / block)..<min(column / block + 1, blocks)
+            for owner in owners {
+              for copy in stride(from: place / 8 % words.ring, to: ring, by: words.ring) {
+                let target =
+                  (owner * ring + copy) * bytes + words.start + place / 8 / words.ring * 32 + place % 8 * 4
+                for byte in 0..<4 { dealt[target + byte] = source[column * 4 + byte] }
+              }
             }
           }
         }

@@ -39,7 +39,9 @@ extension ProgramCompiler {
       &dimensions, order: order, unit: element.size, rounding: innermost == nil ? 1 : rounding)
     // The base is where block 0 begins, behind the room before it.
     let base = dimensions.reduce(0) { $0 + $1.roomBefore * $1.stride }
-    return (Placement(sram: base, dimensions, element), bytes)
+    var placement = Placement(sram: base, dimensions, element)
+    placement.repeats = geometry.sliceCount
+    return (placement, bytes)
   }
 
   /// Reserves the result and describes it as a tile.

@@ -304,7 +304,8 @@ struct ProgramCompiler {
     let origin = operand.maps.map(geometry.origin)
     let home = home(of: buffer)
     let copies = geometry.copies(of: operand)
-    if home.placement.memory == .sram, copies.isEmpty || geometry.sliceCount == 1,
+    if home.placement.memory == .sram,
+      copies.isEmpty || geometry.sliceCount == 1 || home.placement.repeats >= geometry.sliceCount,
       isMasked || home.placement.isWhole || !geometry.isUneven
     {
       var placement = home.placement
@@ -315,7 +316,8 @@ struct ProgramCompiler {
       {
         fetchHalos(of: home, until: grown, sliceCount: geometry.sliceCount)
         placement = grown
-        homes[buffer]?.placement = grown
+        placement.repeats = min(grown.repeats, geometry.sliceCount)
+        homes[buffer]?.placement = placement
         isThere = true
       }
       if isThere {

@@ -12,6 +12,7 @@ extension TiledContraction {
     let zero = UInt8(truncatingIfNeeded: operand.pre.subtractedInteger ?? 0)
     let blocks = sharing?.count ?? left.parts[lane]?.count ?? 1
     let perBlock = groups * unitsPerGroup * packetBytes
+    let sumsAreShared = sharing.map { $0.mode != .gather } ?? false
     var bytes = [UInt8](repeating: zero, count: blocks * perBlock)
     var weight = SideTable<AxisID, Int>(default: 0)
     var origin = 0
@@ -34,7 +35,7 @@ extension TiledContraction {
             repeat {
               var base = origin
               var elements = 1
-              var first = sharing?.mode == .scatter ? block * sumBlock : 0
+              var first = sumsAreShared ? block * sumBlock : 0
               for (index, sum) in sums.enumerated() {
                 if sum.isRing {
                   first += point[index] * sumBlock
@@ -49,7 +50,7 @@ extension TiledContraction {
               elements = min(elements, sumExtent - first)
               for part in 0..<dealt {
                 let firstColumn =
-                  (dealt > 1 ? part : sharing?.mode == .scatter ? 0 : block) * columns + group * 8
+                  (dealt > 1 ? part : sumsAreShared ? 0 : block) * columns + group * 8
                 for lane in 0..<8 {
                   let column = firstColumn + lane
                   if group * 8 + lane < columns, column < columnExtent {

@@ -48,6 +48,7 @@ struct Stream {
   var table: Int?
   var outside: UInt32?
   var accumulate = TensorInstruction.Accumulate()
+  var reducer = TensorInstruction.Reducer()
   /// The axis along which the elements of a flit lie at the end.
   var flitAxis: AxisID?
   var program: Program
@@ -139,6 +140,7 @@ extension ProgramCompiler {
       if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
       return run.append(.tensor(body), .main, accesses)
     }
+    body.reducer = stream.reducer
     body.vector.program = stream.program.isIdentity ? nil : run.pool(stream.program)
     for source in stream.sources {
       body.vector.operands.append(operand(source, nest, loops, stream, &body, &accesses, slices))

@@ -43,7 +43,8 @@ private struct RandomNetwork {
   private mutating func append() throws {
     let last = values[values.count - 1]
     let name = "n\(values.count)"
-    switch pick(10) {
+    switch pick(11) {
+    case 10: values.append(try excitation(last, name))
     case 0...4: values.append(try convolution(last, name))
     case 5: values.append(try depthwise(last, name))
     case 6: values.append(pooling(last, name))
@@ -142,6 +143,46 @@ private struct RandomNetwork {
     var operands = [source, try constant(kernel.operands[1].type, -127...127)]
     try finish(&kernel, &operands, channel: c, sums: 9, nil)
     return graph.kernel(kernel, operands, node: name, name: name)
+  }
+
+  /// Means over the plane, a product of them with a matrix, and the plane scaled by what comes out.
+  private mutating func excitation(_ source: BufferID, _ name: String) throws -> BufferID {
+    let from = shape(source)
+    let squeezed = [1, from[1], 1, 1]
+    var mean = Kernel(.contract, .i8)
+    let kept = [mean.axis("n", 1), mean.axis("c", from[1])]
+    let summed = [mean.axis("h", from[2], .reduce), mean.axis("w", from[3], .reduce)]
+    mean.operands = [
+      Operand(TensorType(.i8, from), (kept + summed).map { .axis($0) }),
+      Operand(TensorType(.i8, [from[1]]), [.axis(kept[1])]),
+    ]
+    let shift = Int32(37 + (from[2] * from[3]).bitWidth - (from[2] * from[3]).leadingZeroBitCount - 6)
+    mean.post = Program { program in
+      program.append(
+        .requant(
+          program.append(.input), multiplier: program.append(constant: Int32(1_500_000_000)),
+          shift: program.append(constant: shift), zeroPoint: 2, low: -128, high: 127))
+    }
+    let ones = graph.constant(try Tensor(mean.operands[1].type) { _ in .i32(1) })
+    let means = graph.view(graph.kernel(mean, [source, ones], node: name), squeezed)
+    values.append(means)
+    let factors = try convolution(means, name + "s")
+    guard shape(factors) == squeezed else { return factors }
+    var scale = Kernel(.map, .i8)
+    let axes = from.enumerated().map { scale.axis("d\($0.offset)", $0.element) }
+    scale.operands = [
+      Operand(TensorType(.i8, from), axes.map { .axis($0) }),
+      Operand(TensorType(.i8, squeezed), [.axis(axes[0]), .axis(axes[1]), 0, 0]),
+    ]
+    scale.post = Program { program in
+      let product = program.append(
+        .multiply, program.append(.operand(0)), program.append(.operand(1)))
+      return program.append(
+        .requant(
+          product, multiplier: program.append(constant: Int32(1_200_000_000)),
+          shift: program.append(constant: Int32(36)), zeroPoint: 0, low: -128, high: 127))
+    }
+    return graph.kernel(scale, [source, factors], node: name, name: name)
   }
 
   private mutating func pooling(_ source: BufferID, _ name: String) -> BufferID {

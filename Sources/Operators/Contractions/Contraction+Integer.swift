@@ -45,10 +45,7 @@ extension LoweringContext {
 
     var parameters: [(multiplier: Int32, shift: Int32)] = []
     for value in effective {
-      guard let found = Arithmetic.requantParameters(scale: value / Double(target.scale[0])) else {
-        throw Diagnostic(.notLowered, "a requantization by \(value / Double(target.scale[0]))")
-      }
-      parameters.append(found)
+      parameters.append(try requantParameters(value / Double(target.scale[0])))
     }
     let vectors = kernel.operands.count
     if parameters.count > 1 {
@@ -72,6 +69,14 @@ extension LoweringContext {
     }
     kernel.element = results[0].stored.element
     return storedKernel(kernel, buffers)
+  }
+
+  /// - Throws: `notLowered` where the scale leaves the range of `requant`.
+  func requantParameters(_ scale: Double) throws(Diagnostic) -> (multiplier: Int32, shift: Int32) {
+    guard let found = Arithmetic.requantParameters(scale: scale) else {
+      throw Diagnostic(.notLowered, "a requantization by \(scale)")
+    }
+    return found
   }
 
   /// Adds the contraction of 8-bit integers less their zero points, operands 2 and 3, to i32; nil where a
@@ -156,18 +161,18 @@ extension LoweringContext {
 }
 
 extension LoweringContext.Argument {
-  fileprivate var isSmallInteger: Bool {
+  var isSmallInteger: Bool {
     quantization != nil && (stored.element.size == 1 && !stored.element.isFloat && stored.element != .bool)
   }
 
   /// The one zero point of all elements, or nil.
-  fileprivate var zeroPoint: Int32? {
+  var zeroPoint: Int32? {
     guard let points = quantization?.zeroPoint, let first = points.first else { return nil }
     return points.allSatisfy { $0 == first } ? first : nil
   }
 
   /// max|x - zx| over all x that the type holds.
-  fileprivate var largest: Int {
+  var largest: Int {
     guard let range = stored.element.integerRange, let zero = zeroPoint else { return Int(UInt32.max) }
     return max(Int(range.upperBound) - Int(zero), Int(zero) - Int(range.lowerBound))
   }

@@ -15,6 +15,7 @@ public struct ReduceMean: ReducingOperator {
   ]
   static let elements: [ElementType] = ElementType.floats + [.i32, .u32, .i64, .u64]
   static let reduction = Kernel.Reduction.sum
+  let isMean = true
 
   public init() {}
 

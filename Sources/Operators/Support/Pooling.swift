@@ -92,9 +92,9 @@ extension PoolingOperator {
     if counts.allSatisfy({ Set($0).count <= 1 }) {
       let fixed = counts.compactMap { $0.first ?? nil }
       guard fixed.count == spatial else { return [context.kernel(kernel, buffers)] }
-      kernel.post = Program {
-        $0.append(.divide, $0.append(.input), $0.append(constant: Float(fixed.reduce(1, *))))
-      }
+      let count = fixed.reduce(1, *)
+      if let mean = try context.integerMean(kernel, count: count) { return [mean] }
+      kernel.post = Program { $0.append(.divide, $0.append(.input), $0.append(constant: Float(count))) }
     } else {
       let divisors = indices(of: positions) { position in
         position.enumerated().reduce(1) { $0 * (counts[$1.offset][$1.element] ?? 1) }

@@ -14,11 +14,15 @@ protocol ReducingOperator: Operator {
   func reduce(_ values: [Float]) -> Float
   func reduce(_ values: [Double]) -> Double
   func reduce(_ values: [Int], of element: ElementType) -> Int
+  /// Whether it is the sum divided by the number of elements.
+  var isMean: Bool { get }
   /// What follows the reduction of `count` elements.
   func finish(_ program: inout Program, _ value: Register, count: Int) -> Register
 }
 
 extension ReducingOperator {
+  var isMean: Bool { false }
+
   func finish(_ program: inout Program, _ value: Register, count: Int) -> Register { value }
 
   public static var schema: Schema {
@@ -92,7 +96,8 @@ extension ReducingOperator {
     kernel.operands = [Operand(x.type, axes.map { .axis($0) })]
     let count = try product(reduced.map { x.type.shape[$0] })
     kernel.post = Program { finish(&$0, $0.append(.input), count: count) }
-    let buffer = context.kernel(kernel, [x.buffer])
+    let mean = isMean ? try context.integerMean(kernel, count: count) : nil
+    let buffer = mean ?? context.kernel(kernel, [x.buffer])
     return [context.type(of: buffer).shape == result ? buffer : context.view(buffer, result)]
   }
 }
