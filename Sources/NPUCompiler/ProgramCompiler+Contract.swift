@@ -14,13 +14,9 @@ extension ProgramCompiler {
     let isFlat = plan.packet.flatMap(operand.dimension(of:))
     let main = try tile(plan.streamed, of: node, geometry, contiguous: isFlat)
     let (program, vectorOperands) = vectorProgram(of: kernel, streamed: nil)
-    let sources = try vectorSources(
-      vectorOperands, of: node, geometry, flitAxis: plan.flitAxis,
-      group: plan.isDepthwise ? plan.packetElements : 8)
-
+    let group = plan.isDepthwise ? plan.packetElements : 8
     var stream = Stream(
-      geometry: geometry, main: main, program: program, sources: sources, result: result,
-      resultElement: kernel.element)
+      geometry: geometry, main: main, program: program, result: result, resultElement: kernel.element)
     stream.packetAxis = plan.packet
     stream.packetElements = plan.packetElements
     stream.zeroPoint = Int(operand.pre.subtractedInteger ?? 0)
@@ -61,14 +57,27 @@ extension ProgramCompiler {
       // Whole sums: the register file holds some columns, all rows stream by.
       let pieces = Nest.boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
       let units = pieces.map { $0.reduce(perGroup) { $0 * $1.count } }
-      let weights = try stationary(node, geometry, plan, units: units)
+      let placed = try standing(node, geometry, plan, units: units, vectorOperands, group: group)
+      let weights = try placed == nil ? stationary(node, geometry, plan) : nil
+      if let placed, let axis = plan.flitAxis {
+        stream.sources = try standingSources(
+          vectorOperands, of: node, geometry, along: axis, group: group, placed)
+      } else {
+        stream.sources = try vectorSources(
+          vectorOperands, of: node, geometry, flitAxis: plan.flitAxis, group: group)
+      }
       for (number, box) in pieces.enumerated() {
         let ranges = zip(outer, box).map {
           NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
         }
         let sumLoops = sums.map { loop in nestLoop(loop, 0..<count(loop), geometry, isReduced: true) }
         let depthLoops = depth.map { [nestLoop($0, 0..<count($0), geometry, isReduced: false)] } ?? []
-        loadRegisters(weights, plan, number, ranges + sumLoops + depthLoops, geometry, &stream)
+        let loops = ranges + sumLoops + depthLoops
+        if let placed {
+          stand(in: loadBox(placed, number), plan, loops, &stream)
+        } else if let weights {
+          loadRegisters(weights, plan, loops, geometry, &stream)
+        }
         let batch = ranges.filter { plan.batch.contains($0.axis) }
         let columns = reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
@@ -80,7 +89,9 @@ extension ProgramCompiler {
     // The sums come apart: for some rows and columns, one instruction after another adds a part of them to the
     // accumulators.
     guard depth == nil else { throw .doesNotFit("a depthwise window above the register file") }
-    let weights = try stationary(node, geometry, plan, units: nil)
+    let weights = try stationary(node, geometry, plan)
+    stream.sources = try vectorSources(
+      vectorOperands, of: node, geometry, flitAxis: plan.flitAxis, group: group)
     let sumBoxes = Nest.boxes(sums.map(count), capacity: capacity / plan.lanes)
     let outerBoxes = Nest.boxes(outer.map(count), capacity: 1)
     let rowBoxes = Nest.boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
@@ -92,7 +103,7 @@ extension ProgramCompiler {
         let rows = zip(plan.rows, rowBox).map { NestLoop(axis: $0, range: $1) }
         for (number, sumBox) in sumBoxes.enumerated() {
           var sumLoops = zip(sums, sumBox).map { nestLoop($0, $1, geometry, isReduced: true) }
-          loadRegisters(weights, plan, 0, ranges + sumLoops, geometry, &stream)
+          loadRegisters(weights, plan, ranges + sumLoops, geometry, &stream)
           stream.accumulate.start = number == 0 ? .zero : .keep
           stream.accumulate.finish = number == sumBoxes.count - 1 ? .drain : .keep
           sumLoops = markValidity(sumLoops, plan)
@@ -141,27 +152,58 @@ extension ProgramCompiler {
   enum Weights {
     /// Bytes per loop step of the register axes, from `base` on; a unit is `packetBytes`, lanes one after another.
     case packed(base: Int, bytes: Range<Int>, strides: [AxisID: Int])
-    /// Packed units spread over a ring of slices, unit u of a box in slice u % ring: each is stored once, and the switch
-    /// brings all to all. Per box, where its packets begin in a slice and how many a slice has.
-    case spread(base: Int, bytes: Range<Int>, ring: Int, boxes: [(start: Int, packets: Int)])
     case tile(Tile)
   }
 
-  /// - Parameter units: of the boxes that are loaded one after another, each contiguous; nil if they are not.
+  /// A constant of which boxes are loaded one after another, with the words per element of a flit; nil for others, and where
+  /// the slices cut it along other axes than that of the flits.
+  private mutating func standing(
+    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int], _ vectorOperands: [Int],
+    group: Int
+  ) throws(Failure) -> PlacedConstants? {
+    guard graph.buffers[node.operands[plan.stationary]].constant != nil, let axis = plan.flitAxis else {
+      return nil
+    }
+    let axes = plan.registerAxes()
+    let cut = axes.map(\.axis).filter { geometry.parts[$0] != nil }
+    guard cut.isEmpty || cut == [axis] else { return nil }
+    let operand = geometry.kernel.operands[plan.stationary]
+    let part = geometry.parts[axis]
+    var boxes: [Range<Int>] = []
+    for count in units {
+      let start = boxes.last?.upperBound ?? 0
+      boxes.append(start..<(start + count))
+    }
+    let constants = StandingConstants(
+      operand: operand, index: plan.stationary, slices: geometry.sliceCount,
+      digit: .init(count: part?.count ?? 1, sliceStride: part?.sliceStride ?? 1), boxes: boxes,
+      words: columnConstants(vectorOperands, of: node, geometry, along: axis, group: group))
+    let counts = axes.map { (geometry.ranges[$0.axis].count + $0.step - 1) / $0.step }
+    let bytes = counts.reduce(machine.packetBytes * plan.lanes, *)
+    // Short rings load fast; longer ones take less room.
+    return try placeStanding(constants, node, ring: bytes > 4096 ? machine.slices : 8) { constant, size in
+      UnitImage(
+        constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,
+        counts: counts,
+        packetBytes: size
+      ).bytes(blocks: part?.count ?? 1, blockBytes: bytes)
+    }
+  }
+
   private mutating func stationary(
-    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int]?
+    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction
   ) throws(Failure) -> Weights {
     let buffer = node.operands[plan.stationary]
     guard let constant = graph.buffers[buffer].constant else {
       let dimension = plan.packet.flatMap(geometry.kernel.operands[plan.stationary].dimension(of:))
       return .tile(try tile(plan.stationary, of: node, geometry, contiguous: dimension))
     }
-    return try packed(constant, node, geometry, plan, units: units)
+    return try packed(constant, node, geometry, plan)
   }
 
   /// Lays a constant out as units in DRAM, block after block, and brings every slice its block.
   private mutating func packed(
-    _ constant: Tensor, _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int]?
+    _ constant: Tensor, _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction
   ) throws(Failure) -> Weights {
     let operand = geometry.kernel.operands[plan.stationary]
     let axes = plan.registerAxes()
@@ -182,9 +224,6 @@ extension ProgramCompiler {
     let whole =
       isDry
       ? [UInt8](repeating: 0, count: blocks * bytes) : image.bytes(blocks: blocks, blockBytes: bytes)
-    if let units, cut.isEmpty, geometry.sliceCount > 1 {
-      return try spread(whole, node, geometry, units)
-    }
     let address = self.image(whole)
     let (offset, isLoad) = try place(bytes, isConstant: true, "the weights of '\(node.name)'")
 
@@ -215,61 +254,40 @@ extension ProgramCompiler {
     return .packed(base: offset, bytes: offset..<(offset + bytes), strides: strides)
   }
 
-  /// Deals the units of every box out to a ring of slices.
-  private mutating func spread(
-    _ packed: [UInt8], _ node: KernelNode, _ geometry: Geometry, _ units: [Int]
-  ) throws(Failure) -> Weights {
-    var ring = 1
-    while ring < geometry.sliceCount { ring *= 2 }
-    let size = machine.packetBytes
-    guard ring <= machine.slices, (machine.registerFileBytes / size) % ring == 0 else {
-      throw .doesNotFit("a ring of \(ring) slices")
+  /// Unit strides per loop step, in the order of the register axes, and the units of all.
+  private func unitStrides(
+    _ plan: Contraction, _ box: [NestLoop]
+  ) -> (order: [NestLoop], strides: [AxisID: Int], units: Int) {
+    let order = plan.registerAxes().compactMap { entry in box.first { $0.axis == entry.axis } }
+    var units = plan.lanes
+    var strides: [AxisID: Int] = [:]
+    for loop in order.reversed() {
+      strides[loop.axis] = units
+      units *= loop.size
     }
-    var boxes: [(start: Int, packets: Int)] = []
-    var perSlice = 0
-    for count in units {
-      boxes.append((perSlice * size, (count + ring - 1) / ring))
-      perSlice += (count + ring - 1) / ring
-    }
-    let bytes = perSlice * size
-    var dealt = [UInt8](repeating: 0, count: ring * bytes)
-    var first = 0
-    for (count, box) in zip(units, boxes) where !isDry {
-      for unit in 0..<count {
-        let place = unit % ring * bytes + box.start + unit / ring * size
-        for byte in 0..<size { dealt[place + byte] = packed[(first + unit) * size + byte] }
-      }
-      first += count
-    }
-    let address = image(dealt)
-    let (offset, isLoad) = try place(bytes, isConstant: true, "the weights of '\(node.name)'")
-    let slices = DMAInstruction.Loop(UInt32(ring), source: Int64(bytes), destination: Int64(window))
-    var start = 0
-    while start < bytes {
-      let run = min(4096, bytes - start)
-      let descriptor = DMAInstruction(
-        from: .init(.dram, Int64(address + start)), to: .init(.sram, Int64(offset + start)), run: UInt32(run),
-        [slices])
-      copy([descriptor], isLoad: isLoad, engine: 1)
-      start += run
-    }
-    return .spread(base: offset, bytes: offset..<(offset + bytes), ring: ring, boxes: boxes)
+    return (order, strides, units)
+  }
+
+  /// Lets the stream read a box that stands in a range of units.
+  private func stand(
+    in units: Range<Int>, _ plan: Contraction, _ box: [NestLoop], _ stream: inout Stream
+  ) {
+    let (order, strides, _) = unitStrides(plan, box)
+    stream.registerStrides = strides
+    stream.registerUnits = units
+    // A box begins at its first unit, whatever its indices.
+    var base = units.lowerBound
+    for loop in order { base -= loop.range.lowerBound / loop.step * (strides[loop.axis] ?? 0) }
+    stream.accumulate.registerBase = Int32(base)
   }
 
   /// Loads the units of a box into the register file from unit 0 on, and sets their strides in the stream.
   private mutating func loadRegisters(
-    _ weights: Weights, _ plan: Contraction, _ number: Int, _ box: [NestLoop], _ geometry: Geometry,
+    _ weights: Weights, _ plan: Contraction, _ box: [NestLoop], _ geometry: Geometry,
     _ stream: inout Stream
   ) {
     let operand = geometry.kernel.operands[plan.stationary]
-    // Unit strides per loop step, in the order of the register axes.
-    let order = plan.registerAxes().compactMap { entry in box.first { $0.axis == entry.axis } }
-    var units = plan.lanes
-    var unitStrides: [AxisID: Int] = [:]
-    for loop in order.reversed() {
-      unitStrides[loop.axis] = units
-      units *= loop.size
-    }
+    let (order, unitStrides, units) = unitStrides(plan, box)
     var body = TensorInstruction()
     body.sliceCount = UInt16(geometry.sliceCount)
     body.fetch.element = operand.type.element
@@ -284,20 +302,8 @@ extension ProgramCompiler {
       loop.registerStride = Int32(unit)
       body.loops.append(loop)
     }
-    var slices = geometry.sliceCount
+    let slices = geometry.sliceCount
     switch weights {
-    case .spread(let base, let range, let ring, let boxes):
-      bytes = range
-      slices = ring
-      body.sliceCount = UInt16(ring)
-      body.fetch.base = Int32(base + boxes[number].start)
-      body.fetch.packetElements = UInt8(machine.packetBytes / operand.type.element.size)
-      append(boxes[number].packets, fetch: machine.packetBytes, unit: ring)
-      append(ring, fetch: 0, unit: 1)
-      body.loops[body.loops.count - 1].kind = .ring1
-      body.exchange.kind = .broadcast1
-      body.exchange.outer = UInt16(ring)
-      units = max(units, boxes[number].packets * ring)
     case .packed(let base, let range, let strides):
       bytes = range
       body.fetch.packetElements = UInt8(machine.packetBytes / operand.type.element.size)
@@ -347,12 +353,7 @@ extension ProgramCompiler {
         body.fetch.bounds[index].coefficients += [Int32](repeating: 0, count: missing)
       }
     }
-    stream.registerStrides = unitStrides
-    stream.registerUnits = 0..<units
-    // A box begins at unit 0, whatever its indices.
-    var base = 0
-    for loop in order { base -= loop.range.lowerBound / loop.step * (unitStrides[loop.axis] ?? 0) }
-    stream.accumulate.registerBase = Int32(base)
+    stand(in: 0..<units, plan, box, &stream)
     run.append(
       .tensor(body), .sub,
       [.read(.sram, bytes, slices: 0..<slices), .write(.registerFile, 0..<units)])
@@ -416,9 +417,18 @@ private struct UnitImage {
           for (index, loop) in axes.enumerated() {
             let first = point[index] * loop.step
             base += (start[loop.axis] + geometry.ranges[loop.axis].lowerBound + first) * weight[loop.axis]
-            let left = geometry.ranges[loop.axis].count - first
-            if loop.axis == plan.lane { lanes = min(8, left) }
-            if loop.axis == plan.packet { elements = min(plan.packetElements, left) }
+            // Blocks may reach beyond the end.
+            let left = min(
+              geometry.ranges[loop.axis].count - first,
+              geometry.kernel.axes[loop.axis].extent - start[loop.axis]
+                - geometry.ranges[loop.axis].lowerBound - first)
+            if left <= 0 {
+              lanes = 0
+            } else if loop.axis == plan.lane {
+              lanes = min(lanes, left)
+            } else if loop.axis == plan.packet {
+              elements = min(plan.packetElements, left)
+            }
           }
           for lane in 0..<lanes {
             let row = base + (plan.lane.map { lane * weight[$0] } ?? 0)
