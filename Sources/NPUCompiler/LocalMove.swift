@@ -41,11 +41,12 @@ extension ProgramCompiler {
     let kernel = geometry.kernel
     let axes = kernel.axes(.parallel)
     // The last flit of a source may reach beyond its end, and beyond that of the result.
-    var rounding = 8
+    var rounding = Self.flitWidth(geometry, flitAxis)
     if let flitAxis, geometry.parts[flitAxis] == nil, let index = axes.firstIndex(of: flitAxis) {
       for operand in kernel.operands where !operand.box.isEmpty {
         let range = operand.box[index]
-        rounding = max(rounding, range.lowerBound + range.count.roundedUp(toMultipleOf: 8))
+        let width = Self.flitWidth(range.count)
+        rounding = max(rounding, range.lowerBound + range.count.roundedUp(toMultipleOf: width))
       }
     }
     let result = try resultTile(node, geometry, innermost: flitAxis, rounding: rounding)

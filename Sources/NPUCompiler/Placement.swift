@@ -41,6 +41,17 @@ struct Placement: Hashable {
         ? origin <= 0 && origin + span >= step && blocks * step >= extent : origin == 0 && span == extent
     }
 
+    /// Takes in the whole row where that is short: a DMA engine takes as long for a part of it.
+    mutating func widen(_ source: Dimension, unit: Int) {
+      guard blocks == 1, source.blocks == 1, span < extent, extent * unit <= 64, extent <= 4 * span,
+        source.origin == 0, source.span == extent
+      else { return }
+      origin = 0
+      span = extent
+      step = extent
+      defined = extent
+    }
+
     /// Leaves room for what a block shares with its neighbours, to be copied from them.
     mutating func setRoom() {
       guard blocks > 1, span > step, origin <= 0, -origin <= step, origin + span - step <= step,

@@ -190,7 +190,8 @@ extension ProgramCompiler {
     _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?
   ) throws(Failure) -> (Tile, Wait) {
     guard geometry.kernel.form == .contract else {
-      let result = try resultTile(node, geometry, innermost: flitAxis, rounding: 8)
+      let result = try resultTile(
+        node, geometry, innermost: flitAxis, rounding: Self.flitWidth(geometry, flitAxis))
       return (result, try emitVector(node, geometry, flitAxis: flitAxis, result: result))
     }
     let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }

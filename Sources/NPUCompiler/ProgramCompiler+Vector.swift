@@ -44,6 +44,17 @@ extension ProgramCompiler {
     return (placement, bytes)
   }
 
+  /// Elements of a flit along an axis of `count` indices: eight, or fewer where that holds them all.
+  static func flitWidth(_ count: Int) -> Int {
+    var width = 1
+    while width < min(count, 8) { width *= 2 }
+    return width
+  }
+
+  static func flitWidth(_ geometry: Geometry, _ axis: AxisID?) -> Int {
+    axis.map { flitWidth(geometry.ranges[$0].count) } ?? 8
+  }
+
   /// Reserves the result and describes it as a tile.
   mutating func resultTile(
     _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
@@ -81,7 +92,8 @@ extension ProgramCompiler {
     }
     let main = try tile(streamed, of: node, geometry, contiguous: dimension)
     let (program, indices) = vectorProgram(of: kernel, streamed: kernel.form == .map ? streamed : nil)
-    let sources = try vectorSources(indices, of: node, geometry, flitAxis: flitAxis)
+    let width = Self.flitWidth(geometry, flitAxis)
+    let sources = try vectorSources(indices, of: node, geometry, flitAxis: flitAxis, width: width)
 
     var stream = Stream(
       geometry: geometry, main: main, program: program, sources: sources, result: result,
@@ -89,9 +101,9 @@ extension ProgramCompiler {
     stream.accumulate = accumulate
     stream.flitAxis = flitAxis
     stream.packetAxis = isPacked ? flitAxis : nil
-    stream.packetElements = isPacked ? 8 : 1
+    stream.packetElements = isPacked ? width : 1
     stream.isBroadcast = !isPacked && flitAxis != nil
-    stream.resultElements = flitAxis == nil ? 1 : 8
+    stream.resultElements = flitAxis == nil ? 1 : width
     try adapt(operand, kernel.tables, &stream, isReduction: kernel.form != .map)
     try placeTables(kernel, &stream)
 
@@ -99,8 +111,8 @@ extension ProgramCompiler {
     for axis in kernel.axes(.parallel) {
       var loop = NestLoop(axis: axis, range: 0..<geometry.ranges[axis].count)
       if axis == flitAxis {
-        loop.step = 8
-        loop.isValidity = isPacked && loop.range.count % 8 != 0
+        loop.step = width
+        loop.isValidity = isPacked && loop.range.count % width != 0
       }
       nest.append(loop)
     }

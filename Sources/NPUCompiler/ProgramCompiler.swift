@@ -326,6 +326,9 @@ struct ProgramCompiler {
       }
     }
     let wanted = need
+    if let row = home.placement.order.last {
+      need[row].widen(home.placement.dimensions[row], unit: operand.type.element.size)
+    }
     if let contiguous, padding == 1, copies.isEmpty,
       let tile = turned(home, buffer, operand, need, origin: origin, innermost: contiguous)
     {
