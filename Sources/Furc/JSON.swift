@@ -1,18 +1,28 @@
 /// A JSON value that prints the same bytes on every host: members stay in the order in which they are given.
 public enum JSON: Equatable, Sendable {
+  /// `null`.
   case null
+  /// `true` or `false`.
   case bool(Bool)
+  /// A number without decimals.
   case integer(Int)
   /// Printed with so many decimals; what is not finite prints as null.
   case number(Double, decimals: Int)
+  /// Text, escaped when it is written.
   case string(String)
+  /// Values in their order.
   case array([JSON])
+  /// Members in their order.
   case object([Member])
 
+  /// A name and its value.
   public struct Member: Equatable, Sendable {
+    /// The key.
     public let name: String
+    /// What the key says.
     public let value: JSON
 
+    /// A member of an object.
     public init(_ name: String, _ value: JSON) {
       self.name = name
       self.value = value

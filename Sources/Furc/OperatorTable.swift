@@ -8,7 +8,9 @@ import Tensors
 /// Which operator runs where on which element types, found by asking inference, lowering and the targets'
 /// refusals about small applications of each.
 public struct OperatorTable: Sendable {
+  /// What is known of one operator.
   public struct Row: Sendable {
+    /// The operator.
     public let name: String
     /// Empty is ONNX's own.
     public let domain: String
@@ -31,6 +33,7 @@ public struct OperatorTable: Sendable {
     public let reason: String?
   }
 
+  /// Their names, in the order given.
   public let targets: [String]
   /// By domain and name.
   public let rows: [Row]
@@ -40,6 +43,7 @@ public struct OperatorTable: Sendable {
   ]
   private static let forms = ["contract", "map", "reduce", "move", "gather", "scatter", "view"]
 
+  /// Asks about every operator: seconds for all of them.
   public init(_ operators: OperatorSet, on targets: [TargetDescription]) {
     self.targets = targets.map(\.name)
     let sorted = operators.all.sorted {

@@ -7,11 +7,17 @@ import Support
 /// What compiling and running depend on besides the model: operators, passes, threads. A value, so that a
 /// package that adds operators or passes changes nothing for others.
 public struct Session: Sendable {
+  /// What nodes mean: import, passes, executor and lowering ask it.
   public var operators: OperatorSet
+  /// What runs before and after quantization, in its order.
   public var passes: PassTable
   /// At least 1. No result depends on it.
   public var threads: Int
 
+  /// - Parameters:
+  ///   - operators: `standard`, or that with a package's own by `adding`.
+  ///   - passes: `standard`, or that with a package's own by `inserting`.
+  ///   - threads: at least 1.
   public init(
     operators: OperatorSet = .standard, passes: PassTable = .standard,
     threads: Int = Parallel.processorCount

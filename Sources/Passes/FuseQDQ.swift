@@ -44,7 +44,7 @@ struct QDQPlan {
   let result: Quantization
   let element: ElementType
 
-  /// Operators whose operands 0 and 1 are multiplied and whose operand 2 is added.
+  /// Operators of ONNX's own domain whose operands 0 and 1 are multiplied and whose operand 2 is added.
   static let contractions: Set<String> = ["Conv", "Gemm", "MatMul"]
   /// Operators on which rule Q is not defined.
   private static let excluded: Set<String> = ["Shape", "Cast", "QuantizeLinear", "DequantizeLinear"]
@@ -77,7 +77,7 @@ struct QDQPlan {
     _ value: ValueID, _ index: Int, _ node: Node, _ graph: Graph, _ definer: NodeID
   ) -> Operand? {
     guard !value.isNone, graph.values[value].type.element == .f32 else { return .asIs(value) }
-    let isContraction = contractions.contains(node.op)
+    let isContraction = node.domain.isEmpty && contractions.contains(node.op)
     let constant = graph.constant(value)
     let reading = definer.isNone ? nil : graph.conversion(definer, "DequantizeLinear")
     if isContraction, index == 2 {

@@ -2,7 +2,9 @@ import NPUCompiler
 
 /// What a user may choose about a compilation.
 public struct CompileOptions: Sendable {
+  /// Of a float model for a target of integers; else without effect.
   public var quantization = QuantizationOptions()
+  /// Whether constants are placed in SRAM before a run, or stream into it during one.
   public var weights = NPUCompiler.WeightMode.auto
   /// Mappings that are tried per kernel: a number of evaluations, never a time.
   public var effort = 16
@@ -11,5 +13,6 @@ public struct CompileOptions: Sendable {
   /// Whether nodes that the target refuses may run on the host.
   public var allowsFallback = true
 
+  /// The defaults.
   public init() {}
 }

@@ -8,16 +8,22 @@ import Tensors
 
 /// The figures of a compilation: what `furc compile` prints.
 public struct CompileReport: Sendable {
+  /// What the figures are of.
   public let compilation: Compilation
   /// Of the verification, or nil where there was none; energy and traffic come from its run.
   public let verification: Verification?
   /// Of each device step.
   public let bounds: [Bounds]
+  /// Of one run: of all device steps, as their schedules predict.
   public let cycles: Int64
+  /// Of what is placed once before any run.
   public let loadCycles: Int64
   /// `resident`, `streamed`, or `none` where no device step has constants.
   public let weights: String
 
+  /// - Parameters:
+  ///   - compilation: what to report.
+  ///   - verification: of it; nil leaves out traffic and energy, which come from a run.
   public init(_ compilation: Compilation, _ verification: Verification?) {
     self.compilation = compilation
     self.verification = verification

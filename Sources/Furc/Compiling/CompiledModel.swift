@@ -7,7 +7,9 @@ import Tensors
 
 /// A compiled model: what a `.fur` holds.
 public struct CompiledModel: Sendable {
+  /// The steps and the buffers between them.
   public let outline: ProgramOutline
+  /// The machine that it was compiled for.
   public let target: TargetDescription
   /// The payloads of the device steps.
   public let devices: [NPUProgram]
@@ -53,7 +55,10 @@ public struct CompiledModel: Sendable {
     try CompiledModel(decoding: try FileIO.readBytes(path), name: "'\(path)'")
   }
 
-  /// - Parameter name: what diagnostics call the bytes.
+  /// Reads the bytes of a file.
+  /// - Parameters:
+  ///   - bytes: as `encoded` gives them.
+  ///   - name: what diagnostics call them.
   /// - Throws: `malformedContainer` for anything that is not as written; `otherTarget` for a file of another
   ///   version of the instruction set.
   public init(decoding bytes: [UInt8], name: String) throws(Diagnostic) {

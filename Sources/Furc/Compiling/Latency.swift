@@ -11,6 +11,7 @@ public struct Latency: Hashable, Sendable {
   public let linkBytes: Int
   /// Results of conversions and host segments.
   public let hostElements: Int
+  /// Of all device steps.
   public let cycles: Int64
   private let machine: SliceMachine
 
@@ -32,11 +33,16 @@ public struct Latency: Hashable, Sendable {
     hostElements = elements
   }
 
+  /// Starting the device steps.
   public var launchMicroseconds: Double { machine.launchMicroseconds(launches) }
+  /// Moving inputs and results between host and device.
   public var linkMicroseconds: Double { machine.linkMicroseconds(bytes: linkBytes) }
+  /// Conversions and host segments.
   public var hostMicroseconds: Double { machine.hostMicroseconds(elements: hostElements) }
+  /// The cycles, at the machine's clock.
   public var deviceMicroseconds: Double { Double(cycles) / Double(machine.clockHz) * 1e6 }
 
+  /// The sum: no part overlaps another.
   public var microseconds: Double {
     launchMicroseconds + linkMicroseconds + hostMicroseconds + deviceMicroseconds
   }

@@ -10,6 +10,7 @@ public enum CalibrationData: Equatable, Sendable {
 
 /// What a user may choose about the quantization of a float model.
 public struct QuantizationOptions: Sendable {
+  /// What ranges are observed on.
   public var calibration = CalibrationData.random(8)
   /// How scales are found, and what else is tried.
   public var method = CalibrationMethod.automatic
@@ -30,5 +31,6 @@ public struct QuantizationOptions: Sendable {
   /// Called with what is being done.
   public var progress: @Sendable (Quantizer.Step) -> Void = { _ in }
 
+  /// The defaults.
   public init() {}
 }

@@ -4,8 +4,10 @@ import Support
 
 /// What quantization did and what it costs, on the samples that choices were compared on.
 public struct QuantizationReport: Sendable {
+  /// What the report is of.
   public let result: Quantizer.Result
 
+  /// - Parameter result: as `Session.quantized` or a compilation has it.
   public init(_ result: Quantizer.Result) { self.result = result }
 
   /// How many scales of values each method found, in a fixed order.
@@ -19,6 +21,7 @@ public struct QuantizationReport: Sendable {
     return (known + others).compactMap { name in counts[name].map { (name, $0) } }
   }
 
+  /// The keys of the object `quantization` in `furc compile --json`, in order.
   public var members: [JSON.Member] {
     let scheme = result.scheme
     return [
@@ -40,6 +43,7 @@ public struct QuantizationReport: Sendable {
     return kept.isEmpty ? [] : ["kept in f32    \(kept.count) nodes: \(kept.joined(separator: ", "))"]
   }
 
+  /// The same for people.
   public var lines: [String] {
     let scheme = result.scheme
     var lines = [

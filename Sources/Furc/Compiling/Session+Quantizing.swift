@@ -17,6 +17,7 @@ extension Session {
   /// The QDQ form of a float graph and how it was found.
   /// - Parameters:
   ///   - graph: as `prepared` gives it.
+  ///   - options: how scales are found, and on which data.
   ///   - warnings: gets one where the data are synthetic.
   /// - Throws: what reading the data and running the graph throws; `invalidOperand` for a scheme, a kept node or a
   ///   goal that does not fit.

@@ -8,6 +8,7 @@ import Tensors
 /// Why the nodes of a model run where they run, as its compilation decided, and what that costs: what `furc why`
 /// prints.
 public struct PlacementReport: Sendable {
+  /// Where a node runs.
   public enum Place: Hashable, Sendable {
     /// In the device program of that number.
     case device(Int)
@@ -21,9 +22,13 @@ public struct PlacementReport: Sendable {
 
   /// A kernel of a device program, with its part of the run.
   public struct Kernel: Sendable {
+    /// In the program's kernel table.
     public let index: Int
+    /// Of the node that it comes from, or empty.
     public let name: String
+    /// As in the text form of kernels.
     public let form: String
+    /// Its part of the run.
     public let cycles: Double
   }
 
@@ -31,24 +36,30 @@ public struct PlacementReport: Sendable {
   public struct Price: Sendable {
     /// Of its results, which the host computes.
     public let elements: Int
+    /// Computing them.
     public let hostMicroseconds: Double
     /// That it takes from device programs, and gives them.
     public let bytes: Int
+    /// Moving them.
     public let linkMicroseconds: Double
     /// Of device programs that there would be fewer if the target took it.
     public let launches: Int
+    /// Starting these programs.
     public let launchMicroseconds: Double
 
+    /// The sum.
     public var microseconds: Double { hostMicroseconds + linkMicroseconds + launchMicroseconds }
   }
 
   /// A node as it was compiled, after all passes.
   public struct Item: Sendable {
+    /// Its operator.
     public let op: String
     /// Its name, or that of the value it converts.
     public let name: String
     /// The nodes of the model that it stands for.
     public let nodes: [ProgramLayers.Node]
+    /// Where it runs.
     public let place: Place
     /// The condition that decided, with its values.
     public let reason: String
@@ -58,9 +69,11 @@ public struct PlacementReport: Sendable {
     public let price: Price?
   }
 
+  /// What the report is of.
   public let compilation: Compilation
   /// In program order, then what was folded.
   public private(set) var items: [Item] = []
+  /// Of the whole model.
   public let latency: Latency
 
   /// - Throws: what keeps the compiled program from running.

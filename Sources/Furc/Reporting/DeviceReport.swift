@@ -7,7 +7,9 @@ import Support
 public struct DeviceReport: Sendable {
   /// Which `device.<number>` it is.
   public let number: Int
+  /// What the report is of.
   public let program: NPUProgram
+  /// When each instruction of a run starts and ends.
   public let run: ProgramTiming
   /// Nil where nothing is placed before a run.
   public let load: ProgramTiming?
@@ -17,6 +19,7 @@ public struct DeviceReport: Sendable {
   public let idleTicks: Int64
   /// By start.
   public let regions: [MemoryRegion]
+  /// What was known of the kernels before mapping; nil where the file does not say.
   public let layers: ProgramLayers.Device?
   let machine: SliceMachine
 
@@ -68,7 +71,9 @@ public struct DeviceReport: Sendable {
       .sorted { ($0.ticks, $1.index) > ($1.ticks, $0.index) }
   }
 
+  /// Of a run, rounded up.
   public var cycles: Int64 { machine.cycles(run.ticks) }
+  /// Of the load program, rounded up; 0 without one.
   public var loadCycles: Int64 { load.map { machine.cycles($0.ticks) } ?? 0 }
 
   /// Whether the schedule foretold what the machine's clock finds.
@@ -97,6 +102,7 @@ public struct DeviceReport: Sendable {
     return sums.sorted { ($0.ticks, $1.name) > ($1.ticks, $0.name) }
   }
 
+  /// Work and bytes of all kernels in a run.
   public var counters: RunCounters {
     var sum = RunCounters()
     for kernel in kernels { sum.add(kernel.counters) }
@@ -108,6 +114,7 @@ public struct DeviceReport: Sendable {
   /// Constants in DRAM.
   public var imageBytes: Int { program.images.reduce(0) { $0 + $1.bytes.count } }
 
+  /// `resident` or `streamed`.
   public var weights: String { program.load.isEmpty ? "streamed" : "resident" }
 }
 

@@ -6,6 +6,7 @@ import NPUInterpreter
 public struct KernelCost: Sendable {
   /// In the program's kernel table.
   public let index: Int
+  /// Of the node that it comes from, or empty.
   public let name: String
   /// The nodes of the model that it computes.
   public let nodes: [ProgramLayers.Node]
@@ -13,16 +14,21 @@ public struct KernelCost: Sendable {
   public internal(set) var form = ""
   /// Its part of the run's time; parts and idle time add up to the run.
   public internal(set) var ticks: Int64 = 0
-  /// How long it holds each context, waits not counted: main, sub, the DMA engines together.
+  /// How long it holds the context main, waits not counted.
   public internal(set) var mainTicks: Int64 = 0
+  /// As `mainTicks`, of the context sub.
   public internal(set) var subTicks: Int64 = 0
+  /// As `mainTicks`, of all DMA engines.
   public internal(set) var dmaTicks: Int64 = 0
-  /// From its first start to its last completion.
+  /// Its first start.
   public internal(set) var startTick = Int64.max
+  /// Its last completion.
   public internal(set) var endTick: Int64 = 0
-  /// Of a run, loops expanded, and of the load program.
+  /// Of a run, loops expanded.
   public internal(set) var instructions = 0
+  /// Of the load program.
   public internal(set) var loadInstructions = 0
+  /// Work and bytes in a run.
   public internal(set) var counters = RunCounters()
   /// The most that an instruction of it uses.
   public internal(set) var slices = 0
@@ -57,6 +63,7 @@ public struct KernelCost: Sendable {
     return Double(macs) * Double(machine.ticksPerCycle) / (Double(ticks) * perCycle)
   }
 
+  /// Of a run, from the counters and the machine's energies.
   public func energy(on machine: SliceMachine) -> Energy { Energy(counters, on: machine) }
 
   /// The operators that it computes, as `Conv+Relu`.

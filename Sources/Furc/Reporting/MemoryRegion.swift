@@ -11,7 +11,9 @@ public struct MemoryRegion: Hashable, Sendable {
   public internal(set) var name = ""
   /// Offsets in a slice.
   public internal(set) var bytes: Range<Int64>
+  /// The start of the first write; 0 where it is resident.
   public internal(set) var startTick: Int64
+  /// The end of the last read, or of the run where it is resident.
   public internal(set) var endTick: Int64
   /// Whether the load program placed it: it lies there in every run.
   public let isResident: Bool

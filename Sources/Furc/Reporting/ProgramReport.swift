@@ -10,17 +10,23 @@ import Tensors
 public struct ProgramReport: Sendable {
   /// A conversion or host segment.
   public struct HostStep: Sendable {
+    /// Conversion or host.
     public let kind: ProgramOutline.Step.Kind
     /// Operators and names, in program order, and why they run there.
     public let nodes: [(op: String, name: String, reason: String)]
     /// Of its results.
     public let elements: Int
+    /// By the target's rate of elements.
     public let microseconds: Double
   }
 
+  /// What the report is of.
   public let model: CompiledModel
+  /// The SHA-256 of the file.
   public let digest: Digest
+  /// The device steps, in their order.
   public let devices: [DeviceReport]
+  /// The other steps, in their order.
   public let hostSteps: [HostStep]
 
   /// - Throws: what keeps a program from running.
@@ -54,14 +60,20 @@ public struct ProgramReport: Sendable {
 
   var machine: SliceMachine { model.target.machine }
 
+  /// Of one run, of all device steps.
   public var cycles: Int64 { devices.reduce(0) { $0 + $1.cycles } }
+  /// Of what is placed once before any run.
   public var loadCycles: Int64 { devices.reduce(0) { $0 + $1.loadCycles } }
+  /// Of one inference.
   public var latency: Latency { Latency(model, cycles: cycles) }
+  /// `resident` where some device step places constants before a run, else `streamed`.
   public var weights: String { devices.contains { $0.load != nil } ? "resident" : "streamed" }
 
   /// What the cycles cannot undercut; nil where the file does not say.
   public var boundCycles: Int? { model.layers?.devices.reduce(0) { $0 + ($1.binding?.cycles ?? 0) } }
+  /// The same as long as kernels are not fused; nil where the file does not say.
   public var layerBoundCycles: Int? { model.layers?.devices.reduce(0) { $0 + $1.layerCycles } }
+  /// Multiply-adds of the model; nil where the file does not say.
   public var macs: Int? { model.layers?.devices.reduce(0) { $0 + $1.macs } }
   /// The term that binds the device step of the largest bound.
   public var binding: String? {
@@ -73,18 +85,23 @@ public struct ProgramReport: Sendable {
     boundCycles.flatMap { $0 > 0 ? Double(cycles) / Double($0) - 1 : nil }
   }
 
+  /// Multiply-adds of the model per one that the machine could do in the time;
+  /// nil without device steps or where the file does not say.
   public var utilization: Double? {
     guard let macs, cycles > 0 else { return nil }
     return Double(macs) / (Double(cycles) * Double(machine.slices * machine.lanes * machine.packetBytes))
   }
 
+  /// Work and bytes of one run, of all device steps.
   public var counters: RunCounters {
     var sum = RunCounters()
     for device in devices { sum.add(device.counters) }
     return sum
   }
 
+  /// Of one run.
   public var energy: Energy { Energy(counters, on: machine) }
+  /// Of a slice's SRAM, of the device step that uses most.
   public var sramPeakBytes: Int { devices.map(\.sramPeakBytes).max() ?? 0 }
 }
 

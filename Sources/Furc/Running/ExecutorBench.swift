@@ -6,25 +6,38 @@ import Tensors
 public struct ExecutorBench: Sendable {
   /// What reading the model took.
   public struct Import: Sendable {
+    /// Wall time.
     public let seconds: Double
     /// By how much the process's resident memory grew.
     public let residentBytes: Int
 
+    /// As measured around the import.
     public init(seconds: Double, residentBytes: Int) {
       self.seconds = seconds
       self.residentBytes = residentBytes
     }
   }
 
+  /// What reading took.
   public let importing: Import
+  /// That the executor had.
   public let threads: Int
-  /// The shortest run, and the first one, which makes the plan.
+  /// The shortest run.
   public let seconds: Double
+  /// The first run, which makes the plan.
   public let firstSeconds: Double
+  /// Of every kernel, in the order of the run.
   public let timings: [GraphExecutor.Timing]
+  /// What the machine can do at most, measured beside the runs.
   public let peaks: MachinePeaks
 
-  /// - Parameter runs: at least 1. - Throws: what the executor throws.
+  /// Runs a model and times its kernels.
+  /// - Parameters:
+  ///   - executor: of the model.
+  ///   - inputs: by name.
+  ///   - runs: at least 1.
+  ///   - importing: what reading the model took.
+  /// - Throws: what the executor throws.
   public static func measure(
     _ executor: GraphExecutor, _ inputs: [String: Tensor], runs: Int, importing: Import
   ) throws(Diagnostic) -> ExecutorBench {
@@ -43,10 +56,15 @@ public struct ExecutorBench: Sendable {
 
   /// Kernels of one kind.
   public struct Kind: Sendable {
+    /// Of the kernel.
     public let name: String
+    /// How many there are.
     public var count = 0
+    /// Of all of them in one run.
     public var seconds = 0.0
+    /// Multiply-adds.
     public var macs = 0
+    /// Of all operands and results.
     public var bytes = 0
   }
 
@@ -109,6 +127,7 @@ public struct ExecutorBench: Sendable {
     return lines
   }
 
+  /// The keys of `furc bench --json`, in order.
   public var json: JSON {
     func object(_ name: String, _ seconds: Double, _ macs: Int, _ bytes: Int) -> [JSON.Member] {
       [

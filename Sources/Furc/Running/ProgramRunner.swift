@@ -18,6 +18,7 @@ public struct ProgramRun: Sendable {
   public var buffers: [String: Tensor] = [:]
   /// Of the device steps, in order.
   public var devices: [NPUInterpreter.RunResult] = []
+  /// Wall time.
   public var seconds = 0.0
 
   /// Of all device steps.
@@ -26,6 +27,7 @@ public struct ProgramRun: Sendable {
 
 /// Runs a compiled model step by step: device programs on the interpreter, the rest on the executor.
 public struct ProgramRunner {
+  /// What runs.
   public let model: CompiledModel
   private var interpreters: [NPUInterpreter] = []
   private let executors: [GraphExecutor]

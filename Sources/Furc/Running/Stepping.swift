@@ -4,9 +4,12 @@ import Tensors
 
 /// A result of one step that is an input of the next.
 public struct StateLink: Equatable, Sendable {
+  /// The name of the input.
   public let input: String
+  /// The name of the result that becomes it.
   public let output: String
 
+  /// Links a result to an input.
   public init(input: String, output: String) {
     self.input = input
     self.output = output

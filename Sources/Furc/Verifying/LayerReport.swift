@@ -7,7 +7,9 @@ import Tensors
 
 /// What quantization does to the value that a layer gives, and what the layer alone costs at the outputs.
 public struct LayerReport: Sendable {
+  /// The node's name.
   public let node: String
+  /// The node's operator.
   public let op: String
   /// The name of the value.
   public let value: String

@@ -7,8 +7,11 @@ import Tensors
 
 /// Who notices deliberate errors: how good checker and comparison are, in numbers.
 public struct MutantTable: Sendable {
+  /// What became of the mutants of one kind.
   public struct Row: Sendable {
+    /// What the error is about.
     public let kind: Mutant.Kind
+    /// All of the kind.
     public var drawn = 0
     /// The checker has a finding.
     public var byChecker = 0
@@ -41,6 +44,7 @@ public struct MutantTable: Sendable {
     }
   }
 
+  /// The same as JSON.
   public var json: JSON {
     .object(
       rows.map { row in
@@ -59,7 +63,11 @@ extension Session {
   /// Draws mutants of a device program and looks who notices. A mutant of order that the checker passes runs under
   /// random timing of many seeds; there it must change nothing.
   /// - Parameters:
+  ///   - program: one that verifies.
+  ///   - machine: the one that it was compiled for.
   ///   - inputs: of the program, by the names of its ports.
+  ///   - count: how many mutants to draw.
+  ///   - seed: of the draw.
   ///   - jitterSeeds: how many timings a mutant of order meets.
   /// - Throws: what the unchanged program throws.
   public func mutants(

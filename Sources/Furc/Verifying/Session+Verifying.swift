@@ -18,7 +18,7 @@ extension Session {
     _ options: VerifyOptions = VerifyOptions()
   ) throws(Diagnostic) -> Verification {
     var result = Verification()
-    let samples = try samples(compilation.canonical, calibration, options)
+    let samples = try samples(compilation.model.graph, calibration, options)
     if options.comparesReference, let first = samples.first {
       try compareModels(compilation, first, &result)
       try compareNodes(compilation.canonical, first, &result)

@@ -45,8 +45,14 @@ func broadcastMaps(_ shape: [Int], over axes: [AxisID]) -> [AffineMap] {
 }
 
 extension LoweringContext {
-  /// A map kernel over operands that broadcast to the result. `build` gets a register per operand.
-  mutating func map(
+  /// A map kernel over operands that broadcast to the result, as ONNX broadcasts.
+  /// - Parameters:
+  ///   - element: what the kernel stores, of the width of a register: rounded once, or clamped.
+  ///   - build: appends the program and returns the register of its result; it gets a register per operand, f32
+  ///     for floats and i32 for integers.
+  /// - Returns: the buffer of the result, of the shape to which the operands broadcast.
+  /// - Throws: `invalidOperand` where they do not.
+  public mutating func map(
     _ operands: [Argument], _ element: ElementType, _ build: (inout Program, [Register]) -> Register
   ) throws(Diagnostic) -> BufferID {
     let shape = try broadcast(operands.map(\.type.shape))

@@ -91,14 +91,14 @@ public enum Activation: String, AttributeChoice, Sendable {
 }
 
 extension [Tensor?] {
-  /// - Throws: `invalidOperand` where the operand is absent.
-  func tensor(_ index: Int) throws(Diagnostic) -> Tensor {
+  /// An operand of `Operator.evaluate` that must be there. - Throws: `invalidOperand` where it is absent.
+  public func tensor(_ index: Int) throws(Diagnostic) -> Tensor {
     guard indices.contains(index), let tensor = self[index] else {
       throw Diagnostic(.invalidOperand, "operand \(index) is absent")
     }
     return tensor
   }
 
-  /// The operand, or nil where it is absent.
-  func optional(_ index: Int) -> Tensor? { indices.contains(index) ? self[index] : nil }
+  /// An operand of `Operator.evaluate`, or nil where it is absent.
+  public func optional(_ index: Int) -> Tensor? { indices.contains(index) ? self[index] : nil }
 }
