@@ -33,6 +33,12 @@ extension ProgramCompiler {
       geometry.slice(axis, count: count, block: (kernel.axes[axis].extent + count - 1) / count, stride: 1)
       if !geometries.contains(where: { $0.parts == geometry.parts }) { geometries.append(geometry) }
     }
+    for geometry in tiles(node, kernel, limit: 4)
+    where geometry.parts.keys.allSatisfy(whole.contains)
+      && !geometries.contains(where: { $0.parts == geometry.parts })
+    {
+      geometries.append(geometry)
+    }
     return geometries
   }
 

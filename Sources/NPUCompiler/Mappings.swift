@@ -26,13 +26,15 @@ extension ProgramCompiler {
         mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
       }
       if !mappings.isEmpty { return mappings }
-      for geometry in lying + slicings(kernel, limit: effort) where geometry.sharing == nil {
+      let others = slicings(kernel, limit: effort) + tiles(node, kernel, limit: effort / 4)
+      for geometry in lying + others where geometry.sharing == nil {
         mappings.append(.sliced(geometry, flitAxis: nil))
       }
       return mappings
     }
+    let others = tiles(node, kernel, limit: effort / 4)
     let geometries =
-      lying.isEmpty ? slicings(kernel, limit: effort) : lying + slicings(kernel, limit: 2)
+      lying.isEmpty ? slicings(kernel, limit: effort) + others : lying + slicings(kernel, limit: 2) + others
     for geometry in geometries {
       for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
     }
@@ -239,6 +241,29 @@ extension ProgramCompiler {
       if !kept.contains(where: { $0.liesLike(geometry) }) { kept.append(geometry) }
     }
     return kept
+  }
+
+  /// Tiles of up to two axes, but not of the one whose elements follow each other: those with the fewest points in a slice.
+  func tiles(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
+    guard limit > 0, !kernel.operands.isEmpty, kernel.axes(.split).isEmpty else { return [] }
+    let operand = kernel.operands[0]
+    let innermost = homes[node.operands[0]]?.placement.order.last ?? operand.maps.count - 1
+    let axes = kernel.axes(.parallel).filter { axis in
+      kernel.axes[axis].extent > 1 && operand.depends(on: axis) && operand.dimension(of: axis) != innermost
+        || kernel.form != .move && operand.dimension(of: axis) == nil && operand.depends(on: axis)
+    }
+    var found: [(points: Int, geometry: Geometry)] = []
+    for cut in cuts(axes, kernel, machine.slices) where !cut.isEmpty {
+      var geometry = Geometry(kernel)
+      var stride = 1
+      for part in cut {
+        geometry.slice(part.axis, count: part.count, block: part.block, stride: stride)
+        stride *= part.count
+      }
+      found.append((cut.reduce(1) { $0 * $1.block }, geometry))
+    }
+    let order = found.indices.sorted { (found[$0].points, $0) < (found[$1].points, $1) }
+    return order.prefix(limit).map { found[$0].geometry }
   }
 
   private struct Cut {

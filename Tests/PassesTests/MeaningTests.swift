@@ -174,5 +174,6 @@ func fusedQDQKeepsTheMeaning(seed: Seed, outputIsStored: Bool) throws {
   #expect(
     zip(found.doubleElements(), lowered.doubleElements()).allSatisfy { abs($0 - $1) <= 2 * step * 1.001 })
   let contractions = kernels.nodes.ids.compactMap { kernels.nodes[$0].kernel }.filter { $0.form == .contract }
-  #expect(contractions.count == 2 && contractions.allSatisfy { $0.accumulation == .integer })
+  // The convolution, the mean and the product.
+  #expect(contractions.count == 3 && contractions.allSatisfy { $0.accumulation == .integer })
 }
