@@ -61,7 +61,10 @@ struct Contraction {
     // A chain of floats adds in the declared order, so that only the last axis may lie within packets.
     let inner = sums.last { geometry.ranges[$0].count > 1 }
     let candidates = kernel.accumulation == .chain ? [inner].compactMap(\.self) : sums
-    if columns.isEmpty, widest >= 8, let axis = longest(batch) {
+    // Elements stay apart where there is nothing to add within a packet, or too little.
+    let fewSums = (longest(sums).map { geometry.ranges[$0].count } ?? 1) < 8
+    if columns.isEmpty || (fewSums && kernel.accumulation == .integer), widest >= 8, let axis = longest(batch)
+    {
       isDepthwise = true
       packet = axis
       packetElements = geometry.ranges[axis].count > 8 ? min(16, widest) : 8
@@ -70,7 +73,9 @@ struct Contraction {
       packet = axis
       while packetElements < min(widest, geometry.ranges[axis].count) { packetElements *= 2 }
     }
-    if let axis = columns.max(by: { (geometry.ranges[$0].count, $1) < (geometry.ranges[$1].count, $0) }) {
+    if !isDepthwise,
+      let axis = columns.max(by: { (geometry.ranges[$0].count, $1) < (geometry.ranges[$1].count, $0) })
+    {
       columns = columns.filter { $0 != axis } + [axis]
       lane = axis
     }

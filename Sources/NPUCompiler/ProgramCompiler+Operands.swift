@@ -55,7 +55,7 @@ extension ProgramCompiler {
   /// that has its elements along the flit axis without gaps.
   mutating func vectorSources(
     _ operands: [Int], of node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, group: Int = 8,
-    width: Int = 8, from first: Int = 0, limit: Int? = nil
+    width: Int? = nil, from first: Int = 0, limit: Int? = nil
   ) throws(Failure) -> [VectorSource] {
     let kernel = geometry.kernel
     for index in operands where kernel.operands[index].outside != .never {
@@ -89,7 +89,7 @@ extension ProgramCompiler {
       let dimension = flitAxis.flatMap(operand.dimension(of:))
       if index == second {
         let tile = try tile(
-          index, of: node, geometry, contiguous: dimension, padding: dimension != nil ? min(group, width) : 1)
+          index, of: node, geometry, contiguous: dimension, padding: dimension != nil ? width ?? group : 1)
         sources.append(VectorSource(place: .second(tile), isBroadcast: !dependsOnFlit))
       } else {
         let tile = try tile(index, of: node, geometry, contiguous: nil)

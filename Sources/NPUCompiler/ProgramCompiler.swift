@@ -326,7 +326,7 @@ struct ProgramCompiler {
       }
     }
     let wanted = need
-    if let row = home.placement.order.last {
+    if let row = home.placement.order.last, padding == 1 || row != contiguous {
       need[row].widen(home.placement.dimensions[row], unit: operand.type.element.size)
     }
     if let contiguous, padding == 1, copies.isEmpty,

@@ -1,12 +1,19 @@
 import KernelIR
 import Support
+import Tensors
 
 extension KernelGraph {
   /// How far readers reach, per dimension of a buffer, beyond the block that belongs to theirs: before its first
   /// coordinate and behind its last.
   func rooms() -> SideTable<BufferID, [(before: Int, behind: Int)]> {
     var rooms = SideTable<BufferID, [(before: Int, behind: Int)]>(default: [])
-    for id in nodes.ids {
+    for id in nodes.ids.reversed() {
+      if nodes[id].kernel == nil {
+        rooms[nodes[id].operands[0]] = rooms[nodes[id].operands[0]].joined(
+          rooms[nodes[id].result].seen(
+            from: buffers[nodes[id].result].type.shape, in: buffers[nodes[id].operands[0]].type.shape))
+        continue
+      }
       guard let kernel = nodes[id].kernel, !kernel.isCopy else { continue }
       for (operand, buffer) in zip(kernel.operands, nodes[id].operands)
       where buffers[buffer].constant == nil {
@@ -28,5 +35,35 @@ extension KernelGraph {
       }
     }
     return rooms
+  }
+}
+
+extension [(before: Int, behind: Int)] {
+  fileprivate func joined(_ other: Self) -> Self {
+    guard !isEmpty, !other.isEmpty else { return isEmpty ? other : self }
+    return zip(self, other).map { (Swift.max($0.before, $1.before), Swift.max($0.behind, $1.behind)) }
+  }
+
+  /// The same of a view's operand: where one of its dimensions with some behind it became one dimension, in whole steps of
+  /// those behind; empty where dimensions are others.
+  fileprivate func seen(from view: [Int], in shape: [Int]) -> Self {
+    guard !isEmpty else { return [] }
+    var result = shape.map { _ in (before: 0, behind: 0) }
+    var place = 0
+    for (extent, room) in zip(view, self) where extent > 1 {
+      while place < shape.count, shape[place] == 1 { place += 1 }
+      guard place < shape.count else { return [] }
+      let first = place
+      var (product, inner) = (shape[place], 1)
+      place += 1
+      while product < extent, place < shape.count {
+        product *= shape[place]
+        inner *= shape[place]
+        place += 1
+      }
+      guard product == extent else { return [] }
+      result[first] = ((room.before + inner - 1) / inner, (room.behind + inner - 1) / inner)
+    }
+    return result
   }
 }

@@ -18,7 +18,8 @@ private func checkQuantized(
     element: element)
   let (evaluated, found) = try run(graph, operands)
   let lowered = try #require(found, sourceLocation: sourceLocation)
-  guard ["Conv", "Gemm", "MatMul"].contains(op) else {
+  let kernels = try OperatorSet.standard.lower(graph)
+  guard kernels.nodes.ids.contains(where: { kernels.nodes[$0].kernel?.form == .contract }) else {
     if evaluated != lowered {
       Issue.record("\(graph.text)\n\(evaluated.listing)\n\(lowered.listing)", sourceLocation: sourceLocation)
     }
@@ -111,6 +112,38 @@ func quantizedContractions(seed: Seed) throws {
     count += found.count + product.count
     different += found.different + product.different
   }
+  #expect(different * 1000 <= count, "\(different) of \(count)")
+}
+
+/// Means and linear resampling by whole factors are contractions where both sides have scales of their own.
+@Test(arguments: Seed.all)
+func quantizedMeansAndBlends(seed: Seed) throws {
+  var random = RandomTensors(seed)
+  var (count, different, contractions) = (0, 0, 0)
+  func add(_ found: (count: Int, different: Int)) {
+    count += found.count
+    different += found.different
+    contractions += found.count > 0 ? 1 : 0
+  }
+  for _ in 0..<12 {
+    let shape = [random.int(1...2), random.int(1...20), random.int(2...9), random.int(2...9)]
+    let images = try random.integers(shape, .i8)
+    let (qx, qy) = (random.quantization(), random.quantization())
+    add(try checkQuantized("GlobalAveragePool", [], [images], [qx], qy))
+    add(try checkQuantized("ReduceMean", [ints("axes", [-1])], [images], [qx], qy))
+    let pool = [ints("kernel_shape", [2, 2]), ints("strides", [2, 1])]
+    add(try checkQuantized("AveragePool", pool, [images], [qx], qy))
+    for mode in ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"] {
+      let attributes = [
+        Attribute("coordinate_transformation_mode", .string(mode)), Attribute("mode", .string("linear")),
+      ]
+      let factors = [Float(1), 1, random.pick([1, 2, 3, 4, 1.5]), random.pick([2, 4, 8])]
+      let scales = try Tensor(TensorType(.f32, [4]), factors)
+      add(try checkQuantized("Resize", attributes, [images, nil, scales], [qx], qy, constants: [2]))
+      _ = try checkQuantized("Resize", attributes, [images, nil, scales], [qx], qx, constants: [2])
+    }
+  }
+  #expect(contractions > 40)
   #expect(different * 1000 <= count, "\(different) of \(count)")
 }
 

@@ -255,10 +255,15 @@ public struct Resize: Operator {
     guard !changed.isEmpty, !x.type.shape.contains(0), target.allSatisfy({ $0.extent > 0 }) else {
       return nil
     }
+    var positions: [Int: [(low: Int, high: Int, weight: Float)]] = [:]
+    for axis in changed {
+      positions[axis] = (0..<target[axis].extent).map { blend($0, x.type.shape[axis], target[axis]) }
+    }
+    if let sum = try context.integerBlend(positions) { return [sum] }
     var buffer = x.buffer
     var shape = x.type.shape
     for axis in changed {
-      let blends = (0..<target[axis].extent).map { blend($0, x.type.shape[axis], target[axis]) }
+      let blends = positions[axis] ?? []
       let rows = [
         try context.gather(buffer, axis, blends.map(\.low)),
         try context.gather(buffer, axis, blends.map(\.high)),
