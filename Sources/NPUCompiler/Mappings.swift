@@ -198,9 +198,10 @@ extension ProgramCompiler {
     while shares <= machine.slices {
       defer { shares *= 2 }
       let columnBlock = Self.columnBlock(kernel, columns[0], shares)
-      let sumBlock = sum.map { (kernel.axes[$0].extent + shares - 1) / shares } ?? 1
+      // As a column's block before or behind: what lies in blocks of eight is copied in runs of eight.
+      let sumBlock = sum.map { Self.columnBlock(kernel, $0, shares) } ?? 1
       func isEven(_ block: Int, _ axis: AxisID?) -> Bool {
-        axis.map { block * shares * 3 <= max(kernel.axes[$0].extent, 8) * 4 } ?? false
+        axis.map { block * shares <= max(kernel.axes[$0].extent, 8) * 2 } ?? false
       }
       guard shares == 1 || (isEven(sumBlock, sum) && isEven(columnBlock, columns[0])) else { continue }
       for cut in cuts(rows, kernel, machine.slices / shares) {

@@ -30,10 +30,6 @@ extension ProgramCompiler {
     guard let (boxes, isWhole) = tiled.boxes(machine, points: points) else {
       throw .doesNotFit("the register file is too small")
     }
-    let leaving = zip(operand.maps, operand.type.shape).count {
-      tiled.streamed.leavesBounds($0, extent: $1)
-    }
-    guard leaving <= 2 else { throw .doesNotFit("more than two bounded coordinates") }
     let dimension = plan.packet.flatMap(operand.dimension(of:))
     let main = try tile(
       plan.streamed, of: node, tiled.streamed, contiguous: dimension, isMasked: true)
@@ -51,6 +47,10 @@ extension ProgramCompiler {
     stream.packetAxis = plan.packet
     stream.packetElements = plan.packetElements
     stream.zeroPoint = Int(operand.pre.subtractedInteger ?? 0)
+    let leaving = zip(operand.maps, operand.type.shape).count {
+      stream.isBounded($0, extent: $1, packet: plan.packet)
+    }
+    guard leaving <= 2 else { throw .doesNotFit("more than two bounded coordinates") }
     try placeTables(kernel, &stream)
 
     let rows = plan.rows.filter { tiled.streamed.ranges[$0].count > 1 }
@@ -182,7 +182,7 @@ extension ProgramCompiler {
       body.fetch.validCount = UInt32(tiled.streamed.ranges[packet].count - loops[index].first)
     }
     for (map, extent) in zip(stream.mainMaps, stream.main.operand.type.shape)
-    where tiled.streamed.leavesBounds(map, extent: extent) {
+    where stream.isBounded(map, extent: extent, packet: tiled.plan.packet) {
       var bound = TensorInstruction.Bound()
       var origin = tiled.streamed.origin(map)
       for loop in all { if let axis = loop.axis { origin += loop.first * map.coefficient(of: axis) } }

@@ -94,12 +94,11 @@ extension ProgramCompiler {
     let high = max(slices / (low * count), 1)
     var ring = low > 1 ? low : high
     let inner = low > 1 ? 1 : count
-    while ring > most, ring % 2 == 0 { ring /= 2 }
-    if ring > most { ring = 1 }
+    // Rings are powers of two.
+    ring = inner & (inner - 1) == 0 ? ring & -ring : 1
+    while ring > most { ring /= 2 }
     let capacity = machine.registerFileBytes / size
-    guard ring & (ring - 1) == 0, inner & (inner - 1) == 0 || ring == 1, capacity / 2 % ring == 0 else {
-      throw .doesNotFit("a ring of \(ring) slices")
-    }
+    guard capacity / 2 % ring == 0 else { throw .doesNotFit("a ring of \(ring) slices") }
     var placed = PlacedConstants(
       constants: constants, bytes: 0..<0, ring: ring, inner: ring == 1 ? 1 : inner, starts: [])
     // Few to a slice: a long ring takes its time.

@@ -63,6 +63,16 @@ struct Stream {
   var registerUnits: Range<Int>?
   /// Table slots in use, from 0 on.
   var tableSlots = 0
+
+  /// Whether the fetch must keep a coordinate inside. What blocks hold beyond the end of a parallel axis comes to nothing that
+  /// anybody reads, and along the packets of a tiled contraction weights are zero there.
+  func isBounded(_ map: AffineMap, extent: Int, packet: AxisID? = nil) -> Bool {
+    guard geometry.leavesBounds(map, extent: extent) else { return false }
+    let moving = map.terms.filter { geometry.kernel.axes[$0.axis].extent > 1 }
+    let isMeant = map.interval(over: geometry.kernel.ranges).map { $0.lowerBound < 0 || $0.upperBound >= extent }
+    return !(main.placement.isWhole && isMeant == false && moving.count == 1
+      && (moving[0].axis == packet || geometry.kernel.axes[moving[0].axis].role == .parallel))
+  }
 }
 
 extension ProgramCompiler {
@@ -119,7 +129,7 @@ extension ProgramCompiler {
       body.fetch.validCount = UInt32(loops[index].range.count)
     }
     for (map, extent) in zip(stream.mainMaps, stream.main.operand.type.shape)
-    where stream.geometry.leavesBounds(map, extent: extent) {
+    where stream.isBounded(map, extent: extent) {
       body.fetch.bounds.append(bound(map, extent, stream, nest, loops))
     }
     guard body.fetch.bounds.count <= 2 else { throw .doesNotFit("more than two bounded coordinates") }
