@@ -119,7 +119,7 @@ extension ProgramCompiler {
     let bytes = Placement.pack(&dimensions, order: others + [packed, innermost], unit: size)
     dimensions[innermost].span = rows
     dimensions[packed].span = columns
-    guard let offset = sram.allocate(bytes, alignment: 64) else { return nil }
+    guard let offset = sram.allocate(bytes) else { return nil }
     temporaries.append(offset)
 
     var body = TensorInstruction()

@@ -205,6 +205,7 @@ extension ProgramCompiler {
       }
       guard shares == 1 || (isEven(sumBlock, sum) && isEven(columnBlock, columns[0])) else { continue }
       for cut in cuts(rows, kernel, machine.slices / shares) {
+        let cut = digits(cut)
         for order in orders(cut.count, shares > 1) {
           var stride = 1
           var geometry = Geometry(kernel)
@@ -257,7 +258,7 @@ extension ProgramCompiler {
     for cut in cuts(axes, kernel, machine.slices) where !cut.isEmpty {
       var geometry = Geometry(kernel)
       var stride = 1
-      for part in cut {
+      for part in digits(cut) {
         geometry.slice(part.axis, count: part.count, block: part.block, stride: stride)
         stride *= part.count
       }
@@ -298,6 +299,12 @@ extension ProgramCompiler {
       }
     }
     return result
+  }
+
+  /// In the order of their digits, the fastest first.
+  private func digits(_ cut: [Cut]) -> [Cut] {
+    guard startsWithFewTiles else { return cut }
+    return cut.indices.sorted { (cut[$0].count, $0) < (cut[$1].count, $1) }.map { cut[$0] }
   }
 
   /// Orders of the digits of a slice's number, the fastest first; the last index stands for the shared channels.

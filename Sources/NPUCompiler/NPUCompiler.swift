@@ -21,6 +21,8 @@ public enum NPUCompiler {
     public var effort = 16
     /// Unfinished programs that are kept side by side.
     public var beam: Int { effort }
+    /// Searches that run at once; the program does not depend on it.
+    public var threads = Parallel.processorCount
 
     public init() {}
   }
@@ -31,56 +33,81 @@ public enum NPUCompiler {
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> Result {
     let graph = graph.legalised()
-    let hasConstants = graph.buffers.ids.contains { graph.buffers[$0].constant != nil }
-    if options.weights != .streamed, hasConstants {
-      let placed = try resident(graph, machine, options)
-      if let placed, options.weights == .resident { return placed }
-      if let placed {
-        // Values that find no room cost more than constants that stream.
-        let other = try streamed(graph, machine, options)
-        return other.program.predictedRunTicks < placed.program.predictedRunTicks ? other : placed
+    var best: Result?
+    for trials in Trial.rounds(graph, machine, options) {
+      // The first round that finds room for all constants is the one that leaves most of it to values.
+      if best != nil, trials[0].residentBytes > 0 { continue }
+      let results = Parallel.map(trials.count, threads: options.threads) { index in
+        Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, options) }
       }
-      if options.weights == .resident {
-        let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
-        throw Diagnostic(
-          .doesNotFit,
-          "resident weights need about \(found.residentDemand) bytes of a slice's \(machine.sramBytesPerSlice) beside the activations",
-          help: "use --weights streamed")
+      var failure: Diagnostic?
+      for result in results {
+        switch result {
+        case .success(let found?):
+          if let least = best, least.program.predictedRunTicks <= found.program.predictedRunTicks { continue }
+          best = found
+        case .success: continue
+        case .failure(let diagnostic): failure = failure ?? diagnostic
+        }
       }
+      if best == nil, let failure { throw failure }
     }
-    return try streamed(graph, machine, options)
+    if let best { return best }
+    let found = try ProgramCompiler.search(graph, machine, Trial(residentBytes: 0), options)
+    throw Diagnostic(
+      .doesNotFit,
+      "resident weights need about \(found.residentDemand) bytes of a slice's \(machine.sramBytesPerSlice) beside the activations",
+      help: "use --weights streamed")
   }
+}
 
-  private static func streamed(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ options: Options
-  ) throws(Diagnostic) -> Result {
-    let found = try ProgramCompiler.search(graph, machine, residentBytes: 0, price: 0, options)
-    let program = try found.emitted(residentBytes: 0, options).program()
-    return Result(program: program, decisions: found.decisions)
-  }
+/// One of the searches whose fastest program is taken.
+struct Trial {
+  /// Of a slice, for constants; 0 streams them.
+  var residentBytes: Int
+  /// Ticks that a resident byte is worth.
+  var price = 0.0
+  var startsWithFewTiles = false
 
-  /// A program with all constants in SRAM, or nil if that was not found: the less room there is, the dearer are copies of
-  /// constants.
-  private static func resident(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ options: Options
-  ) throws(Diagnostic) -> Result? {
+  /// Trials that run side by side, round by round: all constants resident, with the less room for values the dearer copies
+  /// of constants; then streamed.
+  static func rounds(
+    _ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options
+  ) -> [[Trial]] {
+    var trials: [Trial] = []
     let bytes = graph.buffers.ids.reduce(0) { $0 + (graph.buffers[$1].constant?.type.byteCountOrZero ?? 0) }
-    let least = bytes / machine.slices
-    let cycle = Double(machine.ticksPerCycle)
-    for (eighths, price) in [(4, 0.0), (6, 0.2), (7, 1.0), (7, 5.0)] {
-      let room = machine.sramBytesPerSlice / 8 * eighths
-      // Copies take at least as much again where there is room for them.
-      guard eighths == 7 ? least < room : least * 3 < room else { continue }
-      guard
-        let found = try? ProgramCompiler.search(
-          graph, machine, residentBytes: room, price: price * cycle, options),
-        found.residentDemand > 0, found.residentDemand <= room,
-        let placed = try? found.emitted(residentBytes: found.residentDemand, options),
-        placed.residentDemand <= found.residentDemand
-      else { continue }
-      return Result(program: placed.program(), decisions: found.decisions)
+    if options.weights != .streamed, bytes > 0 {
+      let least = bytes / machine.slices
+      for (eighths, price) in [(4, 0.0), (6, 0.2), (7, 1.0), (7, 5.0)] {
+        let room = machine.sramBytesPerSlice / 8 * eighths
+        // Copies take at least as much again where there is room for them.
+        guard eighths == 7 ? least < room : least * 3 < room else { continue }
+        trials.append(Trial(residentBytes: room, price: price * Double(machine.ticksPerCycle)))
+      }
     }
-    return nil
+    if options.weights != .resident || bytes == 0 { trials.append(Trial(residentBytes: 0)) }
+    return trials.map { trial in
+      var other = trial
+      other.startsWithFewTiles = true
+      return [trial, other]
+    }
+  }
+
+  /// - Returns: nil where constants should be resident and do not fit.
+  func run(
+    _ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options
+  ) throws(Diagnostic) -> NPUCompiler.Result? {
+    guard residentBytes > 0 else {
+      let found = try ProgramCompiler.search(graph, machine, self, options)
+      return .init(
+        program: try found.emitted(residentBytes: 0, options).program(), decisions: found.decisions)
+    }
+    guard let found = try? ProgramCompiler.search(graph, machine, self, options), found.residentDemand > 0,
+      found.residentDemand <= residentBytes,
+      let placed = try? found.emitted(residentBytes: found.residentDemand, options),
+      placed.residentDemand <= found.residentDemand
+    else { return nil }
+    return .init(program: placed.program(), decisions: found.decisions)
   }
 }
 

@@ -28,9 +28,25 @@ extension ProgramCompiler {
     var mapping: Mapping?
   }
 
-  /// The program of a search.
+  /// The program of a search. Where constants are resident, values are placed for all their lifetimes at once; constants that
+  /// stream go round instead, so that they can come early.
   func emitted(residentBytes: Int, _ options: NPUCompiler.Options) throws(Diagnostic) -> ProgramCompiler {
-    var program = ProgramCompiler(graph, machine, residentBytes: residentBytes, isDry: false, room: room)
+    if residentBytes > 0 {
+      let dry = try? emitted(residentBytes, isDry: true, options) { .counted($0, recordsLifetimes: true) }
+      if let plan = dry?.sram.plan(),
+        let program = try? emitted(residentBytes, isDry: false, options, { .planned($0, plan) })
+      {
+        return program
+      }
+    }
+    return try emitted(residentBytes, isDry: false, options, ValueMemory.lowest)
+  }
+
+  private func emitted(
+    _ residentBytes: Int, isDry: Bool, _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
+  ) throws(Diagnostic) -> ProgramCompiler {
+    var program = ProgramCompiler(
+      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, memory: memory)
     for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {
       let node = graph.nodes[id]
       program.run.kernel = UInt32(number)
@@ -38,7 +54,7 @@ extension ProgramCompiler {
       do { try program.placeSomehow(node, choice, options) } catch {
         throw error.diagnostic(number, node, machine)
       }
-      if node.kernel != nil { program.record(node) }
+      if node.kernel != nil, !isDry { program.record(node) }
       program.release(after: node)
     }
     for output in graph.outputs {

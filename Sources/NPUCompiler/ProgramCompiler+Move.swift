@@ -51,7 +51,7 @@ extension ProgramCompiler {
     let isViewed = readers.contains { $0.kernel == nil }
     let isCopied = readers.contains { $0.kernel?.isCopy ?? false }
     guard !isViewed, !isCopied, !readers.isEmpty, bytes <= machine.sramBytesPerSlice / 8,
-      let offset = sram.allocate(max(bytes, 1), alignment: 64)
+      let offset = sram.allocate(bytes)
     else { return (Placement(dram: allocateDRAM(bytes), type), nil) }
     let source = home(of: node.operands[0]).placement
     let axes = kernel.axes(.parallel)

@@ -26,7 +26,7 @@ struct ProgramCompiler {
   let graph: KernelGraph
   var run: Emitter
   var load: Emitter
-  var sram: IntervalAllocator
+  var sram: ValueMemory
   var homes: [BufferID: Home] = [:]
   var images: [NPUProgram.Image] = []
   var dramEnd = 0
@@ -58,6 +58,9 @@ struct ProgramCompiler {
   var countedStreamTicks = 0
   var choices: [Choice] = []
   var decisions: [NPUCompiler.Decision] = []
+  /// Whether the axis of fewer tiles has the faster digit, so that shifts along the other have less far to go; else the longer
+  /// axis has it.
+  var startsWithFewTiles = false
   /// Ticks that a byte of a slice is worth.
   var residentPrice = 0.0
   /// What resident constants would take if there were room.
@@ -71,7 +74,7 @@ struct ProgramCompiler {
 
   init(
     _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
-    room: SideTable<BufferID, [(before: Int, behind: Int)]>
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>, memory: (Int) -> ValueMemory
   ) {
     self.machine = machine
     self.graph = graph
@@ -80,7 +83,7 @@ struct ProgramCompiler {
     run = Emitter(machine, isDry: isDry)
     load = Emitter(machine, isDry: isDry)
     residentBase = machine.sramBytesPerSlice - residentBytes
-    sram = IntervalAllocator(capacity: residentBase)
+    sram = memory(residentBase)
     resident = residentBytes > 0 ? IntervalAllocator(capacity: residentBytes) : nil
     remaining = SideTable(default: 0)
     for node in graph.nodes.ids {
@@ -107,7 +110,7 @@ struct ProgramCompiler {
   }
 
   mutating func allocateSRAM(_ bytes: Int, for what: String) throws(Failure) -> Int {
-    guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else {
+    guard let offset = sram.allocate(bytes) else {
       throw .doesNotFit("\(what) needs \(bytes) bytes of a slice, free are \(sram.freeBytes)")
     }
     return offset
@@ -404,7 +407,7 @@ struct ProgramCompiler {
     else { return nil }
     var need = need
     let size = Placement.pack(&need, order: from.order, unit: operand.type.element.size)
-    guard let offset = sram.allocate(max(size, 1), alignment: 64) else { return nil }
+    guard let offset = sram.allocate(size) else { return nil }
     var rows = Placement(sram: offset, need, operand.type.element)
     rows.isWhole = !need.contains(where: \.isUneven)
     let maps = need.indices.map(CopyPlan.SourceMap.axis)
@@ -437,8 +440,8 @@ struct ProgramCompiler {
       // What streams goes round above the values, so that it can come early.
       let floor = residentBase / 3
       let streaming =
-        sram.allocate(max(size, 1), alignment: 64, from: max(streamCursor, floor))
-        ?? sram.allocate(max(size, 1), alignment: 64, from: floor)
+        sram.allocate(size, from: max(streamCursor, floor))
+        ?? sram.allocate(size, from: floor)
       if let streaming {
         streamCursor = streaming + size
         temporaries.append(streaming)

@@ -35,14 +35,14 @@ private struct Outcome {
 extension ProgramCompiler {
   /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
   /// whose results lie in different places. Nothing is emitted yet.
-  /// - Parameter price: ticks that a resident byte of a slice is worth.
   static func search(
-    _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, price: Double,
-    _ options: NPUCompiler.Options
+    _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
     var start = ProgramCompiler(
-      graph, machine, residentBytes: residentBytes, isDry: true, room: graph.rooms())
-    start.residentPrice = price
+      graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(),
+      memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
+    start.residentPrice = trial.price
+    start.startsWithFewTiles = trial.startsWithFewTiles
     var beam = [start]
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
@@ -136,14 +136,14 @@ extension ProgramCompiler {
         homes[moved.buffer]?.placement = placement
         continue
       }
-      guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else { return false }
+      guard let offset = sram.allocate(bytes) else { return false }
       placement.base += offset
       vacate(moved.buffer)
       settle(moved.buffer, placement, owned: offset..<(offset + bytes))
     }
     var placement = outcome.result
     if let bytes = outcome.bytes {
-      guard let offset = sram.allocate(max(bytes, 1), alignment: 64) else { return false }
+      guard let offset = sram.allocate(bytes) else { return false }
       placement.base += offset
       settle(node.result, placement, owned: offset..<(offset + bytes))
     } else {

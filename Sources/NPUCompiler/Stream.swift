@@ -69,8 +69,11 @@ struct Stream {
   func isBounded(_ map: AffineMap, extent: Int, packet: AxisID? = nil) -> Bool {
     guard geometry.leavesBounds(map, extent: extent) else { return false }
     let moving = map.terms.filter { geometry.kernel.axes[$0.axis].extent > 1 }
-    let isMeant = map.interval(over: geometry.kernel.ranges).map { $0.lowerBound < 0 || $0.upperBound >= extent }
-    return !(main.placement.isWhole && isMeant == false && moving.count == 1
+    let isMeant = map.interval(over: geometry.kernel.ranges).map {
+      $0.lowerBound < 0 || $0.upperBound >= extent
+    }
+    return
+      !(main.placement.isWhole && isMeant == false && moving.count == 1
       && (moving[0].axis == packet || geometry.kernel.axes[moving[0].axis].role == .parallel))
   }
 }

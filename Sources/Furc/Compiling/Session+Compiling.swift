@@ -131,6 +131,7 @@ extension Session {
     var settings = NPUCompiler.Options()
     settings.weights = options.weights
     settings.effort = options.effort
+    settings.threads = threads
     return try NPUCompiler.compile(kernels, on: machine, settings)
   }
 
