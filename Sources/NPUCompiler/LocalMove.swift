@@ -49,6 +49,7 @@ extension ProgramCompiler {
     // The last flit of a source may reach beyond its end, and beyond that of the result.
     var rounding = Self.flitWidth(geometry, flitAxis)
     if let flitAxis, geometry.parts[flitAxis] == nil, let index = axes.firstIndex(of: flitAxis) {
+      if kernel.operands.allSatisfy({ !$0.box.isEmpty }) { rounding = 1 }
       for operand in kernel.operands where !operand.box.isEmpty {
         let range = operand.box[index]
         let width = Self.flitWidth(range.count)
