@@ -10,6 +10,7 @@ extension ProgramCompiler {
   func mappings(_ node: KernelNode, _ kernel: Kernel, effort: Int) -> [Choice.Mapping] {
     var mappings: [Choice.Mapping] = []
     if kernel.isCopy {
+      if kernel.transposition != nil { mappings.append(.renamed) }
       for geometry in localGeometries(node, kernel) {
         for flitAxis in flitAxes(node, kernel) { mappings.append(.local(geometry, flitAxis: flitAxis)) }
       }

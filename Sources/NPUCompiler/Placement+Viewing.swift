@@ -1,4 +1,6 @@
+import KernelIR
 import NPUISA
+import Support
 import Tensors
 
 extension Placement {
@@ -25,6 +27,26 @@ extension Placement {
       extent > 1 ? rest.removeFirst() : Dimension(extent: extent, stride: element.size)
     }
     return result
+  }
+
+  /// The same bytes with the dimensions in the order of a transposition's result.
+  func transposed(by kernel: Kernel) -> Placement? {
+    guard let sources = kernel.transposition else { return nil }
+    var result = self
+    result.dimensions = sources.map { source in
+      source.map { dimensions[$0] } ?? Dimension(extent: 1, stride: element.size)
+    }
+    return result
+  }
+
+  /// Whether elements follow each other as in a tensor in DRAM.
+  var isRowMajor: Bool {
+    var stride = element.size
+    for dimension in dimensions.reversed() where dimension.extent != 1 {
+      guard dimension.blocks == 1, dimension.stride == stride, dimension.origin == 0 else { return false }
+      stride *= dimension.extent
+    }
+    return true
   }
 
   /// One dimension out of several, the first of which may be cut into blocks.
@@ -74,5 +96,36 @@ extension Placement {
       result.append(Dimension(extent: extent, stride: stride))
     }
     return result
+  }
+}
+
+extension Kernel {
+  /// Of a copy that only changes the order of dimensions: per dimension of the result that of the operand, nil for an extent
+  /// of 1; nil for other kernels.
+  var transposition: [Int?]? {
+    guard form == .move, operands.count == 1, operands[0].outside == .never else { return nil }
+    let operand = operands[0]
+    let parallel = axes(.parallel)
+    guard operand.type.element == element,
+      operand.box.isEmpty || zip(operand.box, parallel).allSatisfy({ $0 == 0..<axes[$1].extent })
+    else { return nil }
+    var sources: [Int?] = []
+    for axis in parallel {
+      let moving = operand.maps.indices.filter { operand.maps[$0].coefficient(of: axis) != 0 }
+      if axes[axis].extent == 1 {
+        sources.append(nil)
+      } else {
+        guard moving.count == 1, operand.maps[moving[0]] == .axis(axis),
+          operand.type.shape[moving[0]] == axes[axis].extent
+        else { return nil }
+        sources.append(moving[0])
+      }
+    }
+    // What no axis moves along is one element.
+    let used = Set(sources.compactMap(\.self))
+    for index in operand.maps.indices where !used.contains(index) && operand.type.shape[index] != 1 {
+      return nil
+    }
+    return sources
   }
 }

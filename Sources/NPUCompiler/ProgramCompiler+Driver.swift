@@ -12,6 +12,8 @@ extension ProgramCompiler {
       case tiled(Geometry, spreads: Bool)
       /// A move within slices.
       case local(Geometry, flitAxis: AxisID?)
+      /// A move that leaves elements in their places.
+      case renamed
       /// By DMA.
       case copied
     }
@@ -155,6 +157,9 @@ extension ProgramCompiler {
       let result = try emitTiled(node, tiled, spreads: spreads)
       settle(node.result, result.placement, owned: result.bytes)
     case .local(let geometry, let flitAxis): try emitLocalMove(node, geometry, flitAxis: flitAxis)
+    case .renamed:
+      guard let kernel = node.kernel else { return }
+      try emitTransposition(node, kernel)
     case .copied:
       guard let kernel = node.kernel else { return }
       if kernel.form == .move { try emitMove(node, kernel) } else { try emitRows(node, kernel) }

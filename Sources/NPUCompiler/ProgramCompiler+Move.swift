@@ -11,14 +11,16 @@ extension ProgramCompiler {
   @discardableResult
   mutating func bringToDRAM(_ buffer: BufferID) throws(Failure) -> Int {
     let home = home(of: buffer)
-    guard home.placement.memory == .sram else { return home.placement.base }
+    if home.placement.memory == .dram, home.placement.isRowMajor { return home.placement.base }
     let type = graph.buffers[buffer].type
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
     let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
-    let from = transposed(home, innermost: innermost)?.placement ?? home.placement
+    let turned = home.placement.memory == .sram ? transposed(home, innermost: innermost) : nil
     guard
-      let plan = CopyPlan(from: from, maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
+      let plan = CopyPlan(
+        from: turned?.placement ?? home.placement, maps, to: target, ranges: type.shape.map { 0..<$0 },
+        window: window)
     else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
     copyValues(plan.descriptors)
     vacate(buffer)
@@ -38,6 +40,15 @@ extension ProgramCompiler {
     }
     let address = try bringToDRAM(source)
     settle(node.result, Placement(dram: address, type), owned: nil)
+  }
+
+  /// Dimensions in another order: elements stay in their places.
+  mutating func emitTransposition(_ node: KernelNode, _ kernel: Kernel) throws(Failure) {
+    let home = home(of: node.operands[0])
+    guard let placement = home.placement.transposed(by: kernel) else {
+      throw .doesNotFit("no transposition")
+    }
+    settle(node.result, placement, owned: home.owned)
   }
 
   // MARK: Copies

@@ -14,7 +14,15 @@ extension KernelGraph {
             from: buffers[nodes[id].result].type.shape, in: buffers[nodes[id].operands[0]].type.shape))
         continue
       }
-      guard let kernel = nodes[id].kernel, !kernel.isCopy else { continue }
+      guard let kernel = nodes[id].kernel else { continue }
+      if let sources = kernel.transposition, !rooms[nodes[id].result].isEmpty {
+        var wanted = kernel.operands[0].type.shape.map { _ in (before: 0, behind: 0) }
+        for (source, room) in zip(sources, rooms[nodes[id].result]) {
+          if let source { wanted[source] = room }
+        }
+        rooms[nodes[id].operands[0]] = rooms[nodes[id].operands[0]].joined(wanted)
+      }
+      guard !kernel.isCopy else { continue }
       for (operand, buffer) in zip(kernel.operands, nodes[id].operands)
       where buffers[buffer].constant == nil {
         var wanted = rooms[buffer]
