@@ -17,6 +17,10 @@ struct Access {
   var range: Range<Int>
   var writes: Bool
 
+  func overlaps(_ other: Access) -> Bool {
+    memory == other.memory && slices.overlaps(other.slices) && range.overlaps(other.range)
+  }
+
   static func read(_ memory: Memory, _ range: Range<Int>, slices: Range<Int> = 0..<1) -> Access {
     Access(memory: memory, slices: slices, range: range, writes: false)
   }

@@ -320,6 +320,29 @@ extension ProgramCompiler {
     }
   }
 
+  /// Cycles of the shifts that bring what neighbouring tiles share, about.
+  private func halos(_ geometry: Geometry, _ rows: [AxisID], _ streaming: Geometry) -> Int {
+    let kernel = geometry.kernel
+    var cycles = 0
+    for map in kernel.operands[0].maps {
+      guard let own = map.terms.first(where: { rows.contains($0.axis) }), let part = geometry.parts[own.axis]
+      else {
+        continue
+      }
+      let reach = map.terms.filter { kernel.axes[$0.axis].role == .window }
+        .reduce(0) { $0 + $1.coefficient * (kernel.axes[$1.axis].extent - 1) }
+      let shared = reach + 1 - own.coefficient
+      guard shared > 0 else { continue }
+      let others = rows.filter { $0 != own.axis }.reduce(1) {
+        $0 * streaming.ranges[$1].count * own.coefficient
+      }
+      let channels = kernel.axes(.reduce).reduce(1) { $0 * streaming.ranges[$1].count }
+      let flits = others * (channels + machine.flitBytes - 1) / machine.flitBytes
+      cycles += min(shared, 2) * machine.issueMainCycles + shared * part.sliceStride * flits
+    }
+    return cycles
+  }
+
   /// Cycles of the longest stage, about: of the products, of the ring, or of loading the register file beside them.
   private func work(_ geometry: Geometry, _ rows: [AxisID], _ sum: AxisID?, _ column: AxisID) -> Int {
     let kernel = geometry.kernel
@@ -332,7 +355,7 @@ extension ProgramCompiler {
     let units = packets * shares * groups * machine.lanes
     let half = machine.registerFileBytes / machine.packetBytes / 2
     let loads = (units + half - 1) / half
-    let issue = loads * machine.issueMainCycles
+    let issue = loads * machine.issueMainCycles + halos(geometry, rows, streaming)
     let products = points * packets * shares * groups + issue
     let loading = loads * machine.issueSubCycles + 3 * units / 2
     guard let sharing = geometry.sharing else { return max(products, loading) }

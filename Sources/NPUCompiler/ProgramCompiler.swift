@@ -208,22 +208,23 @@ struct ProgramCompiler {
 
   /// Copies values: while constants need no engine, on two at once.
   mutating func copyValues(_ descriptors: [DMAInstruction]) {
-    guard resident != nil, machine.dmaEngines > 1 else {
-      copy(descriptors)
-      return
-    }
     for descriptor in descriptors {
-      guard let (first, second) = descriptor.halves() else {
-        copy([descriptor])
-        continue
-      }
+      let parts = parts(of: descriptor)
       if isDry {
-        copyTicks += max(first.time(on: machine).ticks, second.time(on: machine).ticks)
+        copyTicks += parts.map { $0.time(on: machine).ticks }.max() ?? 0
       } else {
-        copy([first])
-        copy([second], engine: 1)
+        for (engine, part) in parts.enumerated() { copy([part], engine: engine) }
       }
     }
+  }
+
+  /// Halves that write side by side, and so need not wait for each other.
+  private func parts(of descriptor: DMAInstruction) -> [DMAInstruction] {
+    guard resident != nil, machine.dmaEngines > 1 else { return [descriptor] }
+    let halves = descriptor.halves().first { first, second in
+      !Self.accesses(of: first, window: window)[1].overlaps(Self.accesses(of: second, window: window)[1])
+    }
+    return halves.map { [$0, $1] } ?? [descriptor]
   }
 
   /// Copies what came to some slices, `covered` apart, on to others, on the engine that streams less.
@@ -470,19 +471,20 @@ struct ProgramCompiler {
 }
 
 extension DMAInstruction {
-  /// The first and the second half of the longest loop's iterations; nil where that is not worth it.
-  fileprivate func halves() -> (DMAInstruction, DMAInstruction)? {
-    guard index == nil,
-      let longest = loops.indices.max(by: { (loops[$0].size, $1) < (loops[$1].size, $0) }),
-      loops[longest].size > 7
-    else { return nil }
-    var (first, second) = (self, self)
-    let half = loops[longest].size / 2
-    first.loops[longest].size = half
-    second.loops[longest].size -= half
-    second.source.base += Int64(half) * loops[longest].sourceStride
-    second.destination.base += Int64(half) * loops[longest].destinationStride
-    return (first, second)
+  /// The first and the second half of a loop's iterations, the longest loop first; none where that is not worth it.
+  fileprivate func halves() -> [(DMAInstruction, DMAInstruction)] {
+    guard index == nil, runs > 7 else { return [] }
+    return loops.indices.sorted { (loops[$1].size, $0) < (loops[$0].size, $1) }.filter { loops[$0].size > 1 }
+      .map {
+        loop in
+        var (first, second) = (self, self)
+        let half = loops[loop].size / 2
+        first.loops[loop].size = half
+        second.loops[loop].size -= half
+        second.source.base += Int64(half) * loops[loop].sourceStride
+        second.destination.base += Int64(half) * loops[loop].destinationStride
+        return (first, second)
+      }
   }
 }
 
