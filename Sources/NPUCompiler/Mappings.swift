@@ -19,7 +19,11 @@ extension ProgramCompiler {
     let lying = lyingGeometries(node, kernel)
     if kernel.form == .contract {
       var tilings = lying
-      for geometry in freshGeometries(node, kernel, limit: effort)
+      let fresh = cache.geometries(
+        .init(
+          kind: .fresh(startsWithFewTiles: startsWithFewTiles), kernel: node.result, limit: effort)
+      ) { freshGeometries(node, kernel, limit: effort) }
+      for geometry in fresh
       where !tilings.contains(where: geometry.isCutLike) {
         tilings.append(geometry)
       }
@@ -27,7 +31,7 @@ extension ProgramCompiler {
         mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
       }
       if !mappings.isEmpty { return mappings }
-      let others = slicings(kernel, limit: effort) + tiles(node, kernel, limit: effort / 4)
+      let others = slicings(node, kernel, limit: effort) + tiles(node, kernel, limit: effort / 4)
       for geometry in lying + others where geometry.sharing == nil {
         mappings.append(.sliced(geometry, flitAxis: nil))
       }
@@ -35,7 +39,7 @@ extension ProgramCompiler {
     }
     let others = tiles(node, kernel, limit: effort / 4)
     let geometries =
-      lying.isEmpty ? slicings(kernel, limit: effort) + others : lying + slicings(kernel, limit: 2) + others
+      lying.isEmpty ? slicings(node, kernel, limit: effort) + others : lying + slicings(node, kernel, limit: 2) + others
     for geometry in geometries {
       for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
     }
@@ -67,8 +71,10 @@ extension ProgramCompiler {
   }
 
   /// Cut over slices by divisors of the parallel axes.
-  func slicings(_ kernel: Kernel, limit: Int) -> [Geometry] {
-    Slicing.candidates(for: kernel, slices: machine.slices, limit: max(limit, 2))
+  func slicings(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
+    cache.geometries(.init(kind: .slicing, kernel: node.result, limit: limit)) {
+      Slicing.candidates(for: kernel, slices: machine.slices, limit: max(limit, 2))
+    }
   }
 
   // MARK: As operands lie

@@ -33,12 +33,13 @@ public enum NPUCompiler {
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> Result {
     let graph = graph.legalised()
+    let cache = GeometryCache()
     var best: Result?
     for trials in Trial.rounds(graph, machine, options) {
       // The first round that finds room for all constants is the one that leaves most of it to values.
       if best != nil, trials[0].residentBytes > 0 { continue }
       let results = Parallel.map(trials.count, threads: options.threads) { index in
-        Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, options) }
+        Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, cache, options) }
       }
       var failure: Diagnostic?
       for result in results {
@@ -53,7 +54,7 @@ public enum NPUCompiler {
       if best == nil, let failure { throw failure }
     }
     if let best { return best }
-    let found = try ProgramCompiler.search(graph, machine, Trial(residentBytes: 0), options)
+    let found = try ProgramCompiler.search(graph, machine, Trial(residentBytes: 0), cache, options)
     throw Diagnostic(
       .doesNotFit,
       "resident weights need about \(found.residentDemand) bytes of a slice's \(machine.sramBytesPerSlice) beside the activations",
@@ -95,14 +96,14 @@ struct Trial {
 
   /// - Returns: nil where constants should be resident and do not fit.
   func run(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options
+    _ graph: KernelGraph, _ machine: SliceMachine, _ cache: GeometryCache, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> NPUCompiler.Result? {
     guard residentBytes > 0 else {
-      let found = try ProgramCompiler.search(graph, machine, self, options)
+      let found = try ProgramCompiler.search(graph, machine, self, cache, options)
       return .init(
         program: try found.emitted(residentBytes: 0, options).program(), decisions: found.decisions)
     }
-    guard let found = try? ProgramCompiler.search(graph, machine, self, options), found.residentDemand > 0,
+    guard let found = try? ProgramCompiler.search(graph, machine, self, cache, options), found.residentDemand > 0,
       found.residentDemand <= residentBytes,
       let placed = try? found.emitted(residentBytes: found.residentDemand, options),
       placed.residentDemand <= found.residentDemand

@@ -48,7 +48,7 @@ extension ProgramCompiler {
     _ residentBytes: Int, isDry: Bool, _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
   ) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(
-      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, memory: memory)
+      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, cache: cache, memory: memory)
     for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {
       let node = graph.nodes[id]
       program.run.kernel = UInt32(number)
@@ -230,7 +230,7 @@ extension ProgramCompiler {
   ) throws(Failure) {
     var reason = reason
     let axes = kernel.axes(.parallel)
-    let all = slicings(kernel, limit: options.effort)
+    let all = slicings(node, kernel, limit: options.effort)
     for geometry in all.prefix(3) + [Geometry(kernel)] {
       for flitAxis in flitAxes(node, kernel) {
         var sizes = axes.map { geometry.ranges[$0].count }

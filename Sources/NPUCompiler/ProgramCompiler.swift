@@ -41,6 +41,7 @@ struct ProgramCompiler {
   var remaining: SideTable<BufferID, Int>
   /// What readers of a buffer want of neighbouring blocks, per dimension.
   let room: SideTable<BufferID, [(before: Int, behind: Int)]>
+  let cache: GeometryCache
   /// Only what it costs counts: no code, no images.
   let isDry: Bool
   /// The halves of the register file and of the vector registers that were loaded last.
@@ -74,8 +75,10 @@ struct ProgramCompiler {
 
   init(
     _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
-    room: SideTable<BufferID, [(before: Int, behind: Int)]>, memory: (Int) -> ValueMemory
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: GeometryCache,
+    memory: (Int) -> ValueMemory
   ) {
+    self.cache = cache
     self.machine = machine
     self.graph = graph
     self.isDry = isDry

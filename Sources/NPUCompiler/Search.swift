@@ -36,10 +36,11 @@ extension ProgramCompiler {
   /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
   /// whose results lie in different places. Nothing is emitted yet.
   static func search(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ options: NPUCompiler.Options
+    _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ cache: GeometryCache,
+    _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
     var start = ProgramCompiler(
-      graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(),
+      graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(), cache: cache,
       memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
     start.residentPrice = trial.price
     start.startsWithFewTiles = trial.startsWithFewTiles

@@ -40,6 +40,18 @@ public struct Gather: Operator {
     let (x, chosen) = (try context.operand(0), try context.operand(1))
     guard x.type.element.fitsRegister, let narrow = try context.narrowedIndices(1) else { return nil }
     let axis = try normalized(axis, rank: x.type.shape.count)
+    if let list = try context.integers(1), list.count == 1,
+      let row = list.first.map({ $0 < 0 ? $0 + x.type.shape[axis] : $0 }),
+      (0..<x.type.shape[axis]).contains(row)
+    {
+      // One known row is a slice.
+      var kernel = Kernel(.move, x.type.element)
+      let axes = kernel.axes(of: context.results[0].type.shape)
+      var maps = (axes[..<axis] + axes[(axis + chosen.type.shape.count)...]).map { AffineMap.axis($0) }
+      maps.insert(AffineMap(row), at: axis)
+      kernel.operands = [Operand(x.type, maps, box: kernel.result.shape.map { 0..<$0 })]
+      return [context.kernel(kernel, [x.buffer])]
+    }
     var kernel = Kernel(.gather(dimension: axis), x.type.element)
     let axes = kernel.axes(of: context.results[0].type.shape)
     let picked = axes[axis..<(axis + chosen.type.shape.count)]
