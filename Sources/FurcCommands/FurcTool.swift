@@ -44,8 +44,10 @@ public enum FurcTool {
   public static func run(_ arguments: [String], _ console: Console) -> Int32 {
     var subject: String?
     do {
-      let command = try FurcCommand.parseAsRoot(arguments)
+      var command = try FurcCommand.parseAsRoot(arguments)
       guard let verb = command as? any Verb else {
+        // The parser's own command for help throws what it has to say.
+        if !(command is FurcCommand) { try command.run() }
         console.print(FurcCommand.helpMessage())
         return EX_USAGE
       }

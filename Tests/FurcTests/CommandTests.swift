@@ -40,6 +40,25 @@ import Testing
     #expect(text.data.contains("GMAC/s"))
   }
 
+  @Test func benchTimesTheInterpreter() {
+    let outcome = furc(["bench", Files.binary, "--repeat", "1", "--json"])
+    #expect(outcome.status == 0, "\(outcome.messages)")
+    #expect(outcome.object["cycles"] as? Int == furc(["run", Files.binary, "--json"]).object["cycles"] as? Int)
+    for key in ["seconds", "first_seconds", "load_seconds", "device_seconds"] {
+      #expect(outcome.object[key] as? Double ?? 0 > 0, "\(key)")
+    }
+    #expect(furc(["bench", Files.binary, "--repeat", "1"]).data.contains("million a second"))
+  }
+
+  @Test(arguments: ["compile", "run", "bench", "report", "why"])
+  func everyVerbExplainsItself(verb: String) {
+    for arguments in [[verb, "--help"], ["help", verb]] {
+      let outcome = furc(arguments)
+      #expect(outcome.status == 0)
+      #expect(outcome.data.contains("USAGE: furc \(verb) "), "\(outcome.data)")
+    }
+  }
+
   @Test func equalInputGivesEqualBytesAtAnyThreadCount() throws {
     let first = try FileIO.readBytes(Files.binary)
     for threads in ["1", "2"] {

@@ -9,9 +9,12 @@ import Tensors
 struct BenchVerb: Verb {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Times a model on the executor, kernel by kernel, beside the machine's measured peaks.")
+    abstract: """
+      Times an ONNX model on the executor, kernel by kernel, beside the machine's measured peaks; or a .fur on the \
+      interpreter, beside its device.
+      """)
 
-  @Argument(help: "An ONNX model.")
+  @Argument(help: "An ONNX model or a .fur file.")
   var model: String
 
   @OptionGroup var reading: ModelArguments
@@ -43,6 +46,7 @@ struct BenchVerb: Verb {
 
   func run(_ console: Console) throws {
     let session = reading.session
+    if model.hasSuffix(".fur") { return try runBinary(session, console) }
     let start = ContinuousClock.now
     let resident = ProcessMemory.resident
     let loaded = try reading.load(model, batch: reading.batch ?? (input == nil ? 1 : nil))
@@ -58,6 +62,20 @@ struct BenchVerb: Verb {
       console.print(report.json)
     } else {
       for line in report.lines(top: top) { console.print(line) }
+    }
+  }
+
+  private func runBinary(_ session: Session, _ console: Console) throws {
+    let start = ContinuousClock.now
+    let compiled = try CompiledModel.load(model)
+    let loading = (ContinuousClock.now - start).inSeconds
+    let inputs =
+      try input.map { try InputSets.read($0, for: compiled.inputPorts) } ?? compiled.randomInputs(seed)
+    let report = try InterpreterBench.measure(compiled, inputs, runs: repeats, loading: loading, session)
+    if json {
+      console.print(report.json)
+    } else {
+      for line in report.lines { console.print(line) }
     }
   }
 }
