@@ -6,7 +6,7 @@ import Synchronization
 final class GeometryCache: Sendable {
   struct Key: Hashable {
     enum Kind: Hashable {
-      case fresh(startsWithFewTiles: Bool)
+      case fresh(startsWithFewTiles: Bool, countsHalos: Bool)
       case slicing
     }
 

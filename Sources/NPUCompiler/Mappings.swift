@@ -21,7 +21,8 @@ extension ProgramCompiler {
       var tilings = lying
       let fresh = cache.geometries(
         .init(
-          kind: .fresh(startsWithFewTiles: startsWithFewTiles), kernel: node.result, limit: effort)
+          kind: .fresh(startsWithFewTiles: startsWithFewTiles, countsHalos: countsHalos), kernel: node.result,
+          limit: effort)
       ) { freshGeometries(node, kernel, limit: effort) }
       for geometry in fresh
       where !tilings.contains(where: geometry.isCutLike) {
@@ -39,7 +40,8 @@ extension ProgramCompiler {
     }
     let others = tiles(node, kernel, limit: effort / 4)
     let geometries =
-      lying.isEmpty ? slicings(node, kernel, limit: effort) + others : lying + slicings(node, kernel, limit: 2) + others
+      lying.isEmpty
+      ? slicings(node, kernel, limit: effort) + others : lying + slicings(node, kernel, limit: 2) + others
     for geometry in geometries {
       for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
     }
@@ -361,7 +363,7 @@ extension ProgramCompiler {
     let units = packets * shares * groups * machine.lanes
     let half = machine.registerFileBytes / machine.packetBytes / 2
     let loads = (units + half - 1) / half
-    let issue = loads * machine.issueMainCycles + halos(geometry, rows, streaming)
+    let issue = loads * machine.issueMainCycles + (countsHalos ? halos(geometry, rows, streaming) : 0)
     let products = points * packets * shares * groups + issue
     let loading = loads * machine.issueSubCycles + 3 * units / 2
     guard let sharing = geometry.sharing else { return max(products, loading) }

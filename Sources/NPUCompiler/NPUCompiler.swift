@@ -38,6 +38,8 @@ public enum NPUCompiler {
     for trials in Trial.rounds(graph, machine, options) {
       // The first round that finds room for all constants is the one that leaves most of it to values.
       if best != nil, trials[0].residentBytes > 0 { continue }
+      // Streaming seldom beats constants that are there: two searches will do.
+      let trials = best == nil ? trials : Array(trials.prefix(2))
       let results = Parallel.map(trials.count, threads: options.threads) { index in
         Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, cache, options) }
       }
@@ -69,6 +71,8 @@ struct Trial {
   /// Ticks that a resident byte is worth.
   var price = 0.0
   var startsWithFewTiles = false
+  /// Whether tiles are ranked with the shifts that their halos need.
+  var countsHalos = true
 
   /// Trials that run side by side, round by round: all constants resident, with the less room for values the dearer copies
   /// of constants; then streamed.
@@ -88,9 +92,15 @@ struct Trial {
     }
     if options.weights != .resident || bytes == 0 { trials.append(Trial(residentBytes: 0)) }
     return trials.map { trial in
-      var other = trial
-      other.startsWithFewTiles = true
-      return [trial, other]
+      // What streams hides much of the shifts.
+      [true, false].prefix(trial.residentBytes > 0 ? 1 : 2).flatMap { countsHalos in
+        [false, true].map { startsWithFewTiles in
+          var other = trial
+          other.countsHalos = countsHalos
+          other.startsWithFewTiles = startsWithFewTiles
+          return other
+        }
+      }
     }
   }
 
@@ -103,7 +113,8 @@ struct Trial {
       return .init(
         program: try found.emitted(residentBytes: 0, options).program(), decisions: found.decisions)
     }
-    guard let found = try? ProgramCompiler.search(graph, machine, self, cache, options), found.residentDemand > 0,
+    guard let found = try? ProgramCompiler.search(graph, machine, self, cache, options),
+      found.residentDemand > 0,
       found.residentDemand <= residentBytes,
       let placed = try? found.emitted(residentBytes: found.residentDemand, options),
       placed.residentDemand <= found.residentDemand

@@ -62,6 +62,8 @@ struct ProgramCompiler {
   /// Whether the axis of fewer tiles has the faster digit, so that shifts along the other have less far to go; else the longer
   /// axis has it.
   var startsWithFewTiles = false
+  /// Whether tiles are ranked with the shifts that their halos need.
+  var countsHalos = true
   /// Ticks that a byte of a slice is worth.
   var residentPrice = 0.0
   /// What resident constants would take if there were room.

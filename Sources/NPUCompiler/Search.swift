@@ -44,6 +44,7 @@ extension ProgramCompiler {
       memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
     start.residentPrice = trial.price
     start.startsWithFewTiles = trial.startsWithFewTiles
+    start.countsHalos = trial.countsHalos
     var beam = [start]
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]

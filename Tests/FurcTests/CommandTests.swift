@@ -43,7 +43,8 @@ import Testing
   @Test func benchTimesTheInterpreter() {
     let outcome = furc(["bench", Files.binary, "--repeat", "1", "--json"])
     #expect(outcome.status == 0, "\(outcome.messages)")
-    #expect(outcome.object["cycles"] as? Int == furc(["run", Files.binary, "--json"]).object["cycles"] as? Int)
+    #expect(
+      outcome.object["cycles"] as? Int == furc(["run", Files.binary, "--json"]).object["cycles"] as? Int)
     for key in ["seconds", "first_seconds", "load_seconds", "device_seconds"] {
       #expect(outcome.object[key] as? Double ?? 0 > 0, "\(key)")
     }
