@@ -4,16 +4,17 @@ import Support
 extension [DMAInstruction] {
   /// The same runs in fewer descriptors, each of which costs a startup: those alike but for their places, at equal distances,
   /// become one with a loop more. Nothing here copies what another has written.
-  func merged() -> [DMAInstruction] {
+  /// What goes on in another slice at lower offsets stays apart where that would hide which bytes it touches.
+  func merged(window: Int) -> [DMAInstruction] {
     var result = self
     while true {
-      let next = result.mergedOnce()
+      let next = result.mergedOnce(window)
       guard next.count < result.count else { return result }
       result = next
     }
   }
 
-  private func mergedOnce() -> [DMAInstruction] {
+  private func mergedOnce(_ window: Int) -> [DMAInstruction] {
     // Alike ones by where they write.
     var groups: [(shape: Shape, members: [DMAInstruction])] = []
     var places: [Shape: Int] = [:]
@@ -30,12 +31,12 @@ extension [DMAInstruction] {
       let members = group.members.enumerated().sorted {
         ($0.element.destination.base, $0.offset) < ($1.element.destination.base, $1.offset)
       }.map(\.element)
-      return Self.sequences(members)
+      return Self.sequences(members, window)
     }
   }
 
   /// Runs of neighbours at equal distances as one descriptor each, as long as it may have a loop more.
-  private static func sequences(_ members: [DMAInstruction]) -> [DMAInstruction] {
+  private static func sequences(_ members: [DMAInstruction], _ window: Int) -> [DMAInstruction] {
     var result: [DMAInstruction] = []
     var index = 0
     while index < members.count {
@@ -58,6 +59,12 @@ extension [DMAInstruction] {
       if end - index > 1 {
         descriptor.loops.insert(
           .init(UInt32(end - index), source: source, destination: destination), at: 0)
+        let sides = [true, false].compactMap { descriptor.windows(ofSource: $0, window: window) }
+        if sides.contains(where: { $0.bytes.count == window }) {
+          result += members[index..<end]
+          index = end
+          continue
+        }
       }
       result.append(descriptor)
       index = end

@@ -46,7 +46,7 @@ struct CopyPlan {
       let segments = zip(axes, choice).map { $0[$1] }
       emit(segments, source.memory, sourceBase, destination, copies, window)
     } while Nest.advance(&choice, axes.map(\.count))
-    descriptors = descriptors.merged()
+    descriptors = descriptors.merged(window: window)
   }
 
   /// The parts of an axis that lie in one block of the destination and in one block of every source dimension.

@@ -113,9 +113,20 @@ struct Trial {
       return .init(
         program: try found.emitted(residentBytes: 0, options).program(), decisions: found.decisions)
     }
-    guard let found = try? ProgramCompiler.search(graph, machine, self, cache, options),
-      found.residentDemand > 0,
-      found.residentDemand <= residentBytes,
+    guard var found = try? ProgramCompiler.search(graph, machine, self, cache, options),
+      found.residentDemand > 0, found.residentDemand <= residentBytes
+    else { return nil }
+    if found.choices.contains(where: { $0.relief != .none }) {
+      // Values went to DRAM: once more, with all the room that constants leave.
+      var roomier = self
+      roomier.residentBytes = found.residentDemand
+      if let again = try? ProgramCompiler.search(graph, machine, roomier, cache, options),
+        again.residentDemand <= roomier.residentBytes, again.computeTicks < found.computeTicks
+      {
+        found = again
+      }
+    }
+    guard
       let placed = try? found.emitted(residentBytes: found.residentDemand, options),
       placed.residentDemand <= found.residentDemand
     else { return nil }

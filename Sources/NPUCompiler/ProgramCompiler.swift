@@ -263,37 +263,20 @@ struct ProgramCompiler {
   }
 
   private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
-    func box(_ place: DMAInstruction.Place, _ strides: [(size: Int, stride: Int)], writes: Bool) -> Access {
-      var (low, high) = (Int(place.base), Int(place.base) + Int(descriptor.runBytes))
-      guard place.memory == .sram else {
-        for loop in strides {
-          let reach = (loop.size - 1) * loop.stride
-          low += min(reach, 0)
-          high += max(reach, 0)
-        }
-        return Access(memory: .dram, slices: 0..<1, range: low..<high, writes: writes)
+    func box(ofSource: Bool) -> Access {
+      if let box = descriptor.windows(ofSource: ofSource, window: window) {
+        return Access(memory: .sram, slices: box.slices, range: box.bytes, writes: !ofSource)
       }
-      // Whole windows move slices, the rest moves within them; a carry between the two only widens the box.
-      var (firstSlice, lastSlice) = (low / window, low / window)
-      var (first, end) = (low % window, low % window + Int(descriptor.runBytes))
-      for loop in strides {
-        let half = loop.stride + window / 2
-        let slices = half >= 0 ? half / window : -((window - 1 - half) / window)
-        let within = loop.stride - slices * window
-        firstSlice += min(slices * (loop.size - 1), 0)
-        lastSlice += max(slices * (loop.size - 1), 0)
-        first += min(within * (loop.size - 1), 0)
-        end += max(within * (loop.size - 1), 0)
+      let base = Int(ofSource ? descriptor.source.base : descriptor.destination.base)
+      var (low, high) = (base, base + Int(descriptor.runBytes))
+      for loop in descriptor.loops {
+        let reach = (Int(loop.size) - 1) * Int(ofSource ? loop.sourceStride : loop.destinationStride)
+        low += min(reach, 0)
+        high += max(reach, 0)
       }
-      if first < 0 || end > window { (first, end) = (0, window) }
-      return Access(memory: .sram, slices: firstSlice..<(lastSlice + 1), range: first..<end, writes: writes)
+      return Access(memory: .dram, slices: 0..<1, range: low..<high, writes: !ofSource)
     }
-    return [
-      box(descriptor.source, descriptor.loops.map { (Int($0.size), Int($0.sourceStride)) }, writes: false),
-      box(
-        descriptor.destination, descriptor.loops.map { (Int($0.size), Int($0.destinationStride)) },
-        writes: true),
-    ]
+    return [box(ofSource: true), box(ofSource: false)]
   }
 
   /// A tile of an operand: where the buffer lies already if that will do, else a copy.

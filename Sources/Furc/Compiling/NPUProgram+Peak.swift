@@ -58,13 +58,8 @@ extension TensorInstruction {
 extension DMAInstruction {
   /// From the first to the last offset that the destination touches in any slice, where it is SRAM.
   func sramWritten(window: Int64) -> Range<Int64> {
-    guard destination.memory == .sram, destination.base >= 0 else { return 0..<0 }
-    // Strides of whole windows move to another slice, the others within one.
-    let start = destination.base % window
-    var offset = start
-    for loop in loops where loop.destinationStride % window != 0 {
-      offset += max(0, loop.destinationStride % window) * Int64(loop.size - 1)
-    }
-    return start..<(offset + Int64(runBytes))
+    windows(ofSource: false, window: Int(window)).map {
+      Int64($0.bytes.lowerBound)..<Int64($0.bytes.upperBound)
+    } ?? 0..<0
   }
 }

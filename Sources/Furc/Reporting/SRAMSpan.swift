@@ -51,12 +51,8 @@ extension TensorInstruction {
 extension DMAInstruction {
   /// The side that is read, by the same rule as `sramWritten`.
   fileprivate func sramRead(window: Int64) -> Range<Int64> {
-    guard source.memory == .sram, source.base >= 0 else { return 0..<0 }
-    let start = source.base % window
-    var offset = start
-    for loop in loops where loop.sourceStride % window != 0 {
-      offset += max(0, loop.sourceStride % window) * Int64(loop.size - 1)
-    }
-    return start..<min(offset + Int64(runBytes), max(window, start))
+    windows(ofSource: true, window: Int(window)).map {
+      Int64($0.bytes.lowerBound)..<Int64($0.bytes.upperBound)
+    } ?? 0..<0
   }
 }
