@@ -261,7 +261,6 @@ extension ProgramCompiler {
     let innermost = homes[node.operands[0]]?.placement.order.last ?? operand.maps.count - 1
     let axes = kernel.axes(.parallel).filter { axis in
       kernel.axes[axis].extent > 1 && operand.depends(on: axis) && operand.dimension(of: axis) != innermost
-        || kernel.form != .move && operand.dimension(of: axis) == nil && operand.depends(on: axis)
     }
     var found: [(points: Int, geometry: Geometry)] = []
     for cut in cuts(axes, kernel, machine.slices) where !cut.isEmpty {

@@ -24,12 +24,7 @@ extension LoweringContext {
     kernel.operands[0].type = left.stored
     kernel.operands[1].type = right.stored
     for (index, zero) in [leftZero, rightZero].enumerated() {
-      if zero != 0 {
-        kernel.operands[index].pre = Program { program in
-          let input = program.append(.input)
-          return program.append(.subtract, input, program.append(constant: zero))
-        }
-      }
+      kernel.operands[index].pre = .less(zero)
       if kernel.operands[index].outside == .skip {
         kernel.operands[index].outside = .fill(UInt32(bitPattern: zero))
       }
@@ -43,9 +38,9 @@ extension LoweringContext {
     }
     try proveSum(kernel, left, right, biasBound)
 
-    var parameters: [(multiplier: Int32, shift: Int32)] = []
+    var parameters: [RequantParameters] = []
     for value in effective {
-      parameters.append(try requantParameters(value / Double(target.scale[0])))
+      parameters.append(try .lowered(scale: value / Double(target.scale[0])))
     }
     let vectors = kernel.operands.count
     if parameters.count > 1 {
@@ -71,14 +66,6 @@ extension LoweringContext {
     return storedKernel(kernel, buffers)
   }
 
-  /// - Throws: `notLowered` where the scale leaves the range of `requant`.
-  func requantParameters(_ scale: Double) throws(Diagnostic) -> (multiplier: Int32, shift: Int32) {
-    guard let found = Arithmetic.requantParameters(scale: scale) else {
-      throw Diagnostic(.notLowered, "a requantization by \(scale)")
-    }
-    return found
-  }
-
   /// Adds the contraction of 8-bit integers less their zero points, operands 2 and 3, to i32; nil where a
   /// zero point is not one constant or the sum may leave 32 bits.
   mutating func contractIntegers(_ kernel: Kernel) throws(Diagnostic) -> BufferID? {
@@ -91,12 +78,7 @@ extension LoweringContext {
         guard let points = try integers(index + 2), points.count == 1 else { return nil }
         zero = Int32(clamping: points[0])
       }
-      if zero != 0 {
-        kernel.operands[index].pre = Program { program in
-          let input = program.append(.input)
-          return program.append(.subtract, input, program.append(constant: zero))
-        }
-      }
+      kernel.operands[index].pre = .less(zero)
       if kernel.operands[index].outside == .skip {
         kernel.operands[index].outside = .fill(UInt32(bitPattern: zero))
       }

@@ -73,20 +73,15 @@ extension LoweringContext {
   mutating func integerBlend(
     _ blends: [Int: [(low: Int, high: Int, weight: Float)]]
   ) throws(Diagnostic) -> BufferID? {
-    let x = try operand(0)
-    let result = results[0]
-    guard x.isSmallInteger, let zero = x.zeroPoint, let source = x.quantization, source.axis == nil,
-      source.scale.count == 1, let target = result.quantization, target.axis == nil, target.scale.count == 1,
-      result.stored.element.size == 1, let limits = result.stored.element.integerRange,
-      source.scale[0] != target.scale[0], blends.count <= 2, x.stored.shape.count == 4,
-      blends.keys.allSatisfy({ $0 > 1 })
-    else { return nil }
+    guard let integers = try SmallIntegers(self), !integers.hasOneScale, blends.count <= 2 else { return nil }
+    let x = integers.x
+    guard x.stored.shape.count == 4, blends.keys.allSatisfy({ $0 > 1 }) else { return nil }
     var phases: [Int: PhaseBlend] = [:]
     for (dimension, positions) in blends {
       guard let phase = PhaseBlend(positions, extent: x.stored.shape[dimension]) else { return nil }
       phases[dimension] = phase
     }
-    var kernel = Kernel(.contract, result.stored.element)
+    var kernel = Kernel(.contract, x.stored.element)
     var maps: [AffineMap] = []
     var channel = AxisID.none
     var split: [(phase: PhaseBlend, place: AxisID, column: AxisID)] = []
@@ -120,17 +115,8 @@ extension LoweringContext {
       x.largest * split.reduce(1, { $0 * $1.phase.share }) < Int(Int32.max)
     else { return nil }
     let weights = try Tensor(TensorType(.i8, weightShape), values)
-    kernel.operands = [
-      Operand(
-        x.stored, maps, outside: .fill(UInt32(bitPattern: zero)),
-        pre: zero == 0
-          ? .identity
-          : Program { program in
-            let input = program.append(.input)
-            return program.append(.subtract, input, program.append(constant: zero))
-          }),
-      Operand(weights.type, weightMaps),
-    ]
+    kernel.operands = [Operand(x.stored, maps, outside: .skip), Operand(weights.type, weightMaps)]
+    integers.read(&kernel.operands[0])
     var buffers = [x.buffer, constant(weights)]
     var unit = 1.0
     for entry in split {
@@ -139,18 +125,9 @@ extension LoweringContext {
       kernel.operands.append(Operand(type, [.axis(entry.place), .axis(entry.column)]))
       unit *= Double(entry.phase.share)
     }
-    let parameters = try requantParameters(Double(source.scale[0]) / (unit * Double(target.scale[0])))
-    kernel.post = Program { program in
-      var sum = program.append(.input)
-      for index in split.indices {
-        sum = program.append(.multiply, sum, program.append(.operand(2 + index)))
-      }
-      return program.append(
-        .requant(
-          sum, multiplier: program.append(.integer(parameters.multiplier)),
-          shift: program.append(.integer(parameters.shift)), zeroPoint: target.zeroPoint[0],
-          low: limits.lowerBound, high: limits.upperBound))
+    try integers.finish(&kernel, scale: integers.ratio / unit) { program, sum in
+      split.indices.reduce(sum) { program.append(.multiply, $0, program.append(.operand(2 + $1))) }
     }
-    return view(storedKernel(kernel, buffers), result.stored.shape)
+    return view(storedKernel(kernel, buffers), results[0].stored.shape)
   }
 }

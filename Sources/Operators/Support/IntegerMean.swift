@@ -12,43 +12,20 @@ extension LoweringContext {
   ///   - kernel: a sum, whose operand 0 is that of the node.
   ///   - count: the number of elements that the sum is divided by.
   mutating func integerMean(_ kernel: Kernel, count: Int) throws(Diagnostic) -> BufferID? {
-    let x = try operand(0)
-    let result = results[0]
-    guard x.isSmallInteger, let zero = x.zeroPoint, let source = x.quantization, source.axis == nil,
-      source.scale.count == 1, let target = result.quantization, target.axis == nil, target.scale.count == 1,
-      result.stored.element.size == 1, let limits = result.stored.element.integerRange, count > 0,
-      source.scale[0] != target.scale[0] || count % 2 != 0
-    else { return nil }
-    let length = try product(kernel.reductionAxes.map { kernel.axes[$0].extent })
-    guard try (ByteCount(length) * x.largest).bytes < Int(Int32.max), let axis = kernel.weightedAxis else {
+    guard let integers = try SmallIntegers(self), count > 0, !integers.hasOneScale || count % 2 != 0 else {
       return nil
     }
+    let length = try product(kernel.reductionAxes.map { kernel.axes[$0].extent })
+    guard try (ByteCount(length) * integers.x.largest).bytes < Int(Int32.max), let axis = kernel.weightedAxis
+    else { return nil }
     var contraction = kernel
     contraction.form = .contract
-    contraction.operands[0].type = x.stored
-    if zero != 0 {
-      contraction.operands[0].pre = Program { program in
-        let input = program.append(.input)
-        return program.append(.subtract, input, program.append(constant: zero))
-      }
-    }
-    if contraction.operands[0].outside == .skip {
-      contraction.operands[0].outside = .fill(UInt32(bitPattern: zero))
-    }
+    integers.read(&contraction.operands[0])
     let ones = [Int8](repeating: 1, count: kernel.axes[axis].extent)
     let weights = try Tensor(TensorType(.i8, [ones.count]), ones)
     contraction.operands.append(Operand(weights.type, [.axis(axis)]))
-    let scale = Double(source.scale[0]) / (Double(count) * Double(target.scale[0]))
-    let parameters = try requantParameters(scale)
-    contraction.post = Program { program in
-      program.append(
-        .requant(
-          program.append(.input), multiplier: program.append(.integer(parameters.multiplier)),
-          shift: program.append(.integer(parameters.shift)), zeroPoint: target.zeroPoint[0],
-          low: limits.lowerBound, high: limits.upperBound))
-    }
-    contraction.element = result.stored.element
-    return storedKernel(contraction, [x.buffer, constant(weights)])
+    try integers.finish(&contraction, scale: integers.ratio / Double(count))
+    return storedKernel(contraction, [integers.x.buffer, constant(weights)])
   }
 }
 

@@ -1,0 +1,115 @@
+import Machine
+import NPUISA
+
+extension ProgramCompiler {
+  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work.
+  @discardableResult
+  mutating func copy(_ descriptors: [DMAInstruction], isLoad: Bool = false, engine: Int = 0) -> Wait? {
+    var last: Wait?
+    for descriptor in descriptors {
+      if isDry {
+        let ticks = descriptor.time(on: machine).ticks
+        switch (isLoad, engine) {
+        case (true, _): break
+        case (_, 0): copyTicks += ticks
+        default: streamTicks += ticks
+        }
+        continue
+      }
+      let accesses = Self.accesses(of: descriptor, window: window)
+      let context = Context.dma(min(engine, machine.dmaEngines - 1))
+      if isLoad {
+        last = load.append(.dma(descriptor), context, accesses)
+      } else {
+        last = run.append(.dma(descriptor), context, accesses)
+      }
+    }
+    return last
+  }
+
+  /// Copies values: while constants need no engine, on two at once.
+  mutating func copyValues(_ descriptors: [DMAInstruction]) {
+    for descriptor in descriptors {
+      let parts = parts(of: descriptor)
+      if isDry {
+        copyTicks += parts.map { $0.time(on: machine).ticks }.max() ?? 0
+      } else {
+        for (engine, part) in parts.enumerated() { copy([part], engine: engine) }
+      }
+    }
+  }
+
+  /// Halves that write side by side, and so need not wait for each other.
+  private func parts(of descriptor: DMAInstruction) -> [DMAInstruction] {
+    guard resident != nil, machine.dmaEngines > 1 else { return [descriptor] }
+    let halves = descriptor.halves().first { first, second in
+      !Self.accesses(of: first, window: window)[1].overlaps(Self.accesses(of: second, window: window)[1])
+    }
+    return halves.map { [$0, $1] } ?? [descriptor]
+  }
+
+  /// Copies what came to some slices, `covered` apart, on to others, on the engine that streams less.
+  mutating func copyAcross(
+    _ range: Range<Int>, covered: [(count: Int, distance: Int)], copies: [(count: Int, distance: Int)],
+    isLoad: Bool
+  ) {
+    var covered = covered.filter { $0.count > 1 }
+    for copy in copies where copy.count > 1 {
+      let first = Int64(copy.distance * window)
+      let loops =
+        [.init(UInt32(copy.count - 1), source: 0, destination: first)].filter { $0.size > 1 }
+        + covered.map {
+          DMAInstruction.Loop(
+            UInt32($0.count), source: Int64($0.distance * window), destination: Int64($0.distance * window))
+        }
+      var start = range.lowerBound
+      while start < range.upperBound {
+        let run = min(4096, range.upperBound - start)
+        let descriptor = DMAInstruction(
+          from: .init(.sram, Int64(start)), to: .init(.sram, Int64(start) + first), run: UInt32(run), loops)
+        if isDry {
+          if !isLoad { streamTicks += descriptor.time(on: machine).ticks }
+        } else {
+          self.copy([descriptor], isLoad: isLoad, engine: isLoad ? 1 : 0)
+        }
+        start += run
+      }
+      covered.append(copy)
+    }
+  }
+
+  private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
+    func box(ofSource: Bool) -> Access {
+      if let box = descriptor.windows(ofSource: ofSource, window: window) {
+        return Access(memory: .sram, slices: box.slices, range: box.bytes, writes: !ofSource)
+      }
+      let base = Int(ofSource ? descriptor.source.base : descriptor.destination.base)
+      var (low, high) = (base, base + Int(descriptor.runBytes))
+      for loop in descriptor.loops {
+        let reach = (Int(loop.size) - 1) * Int(ofSource ? loop.sourceStride : loop.destinationStride)
+        low += min(reach, 0)
+        high += max(reach, 0)
+      }
+      return Access(memory: .dram, slices: 0..<1, range: low..<high, writes: !ofSource)
+    }
+    return [box(ofSource: true), box(ofSource: false)]
+  }
+}
+
+extension DMAInstruction {
+  /// The first and the second half of a loop's iterations, the longest loop first; none where that is not worth it.
+  fileprivate func halves() -> [(DMAInstruction, DMAInstruction)] {
+    guard index == nil, runs > 7 else { return [] }
+    return loops.indices.sorted { (loops[$1].size, $0) < (loops[$0].size, $1) }.filter { loops[$0].size > 1 }
+      .map {
+        loop in
+        var (first, second) = (self, self)
+        let half = loops[loop].size / 2
+        first.loops[loop].size = half
+        second.loops[loop].size -= half
+        second.source.base += Int64(half) * loops[loop].sourceStride
+        second.destination.base += Int64(half) * loops[loop].destinationStride
+        return (first, second)
+      }
+  }
+}
