@@ -20,9 +20,11 @@ public struct InterpreterBench: Sendable {
 
   /// Runs a compiled model.
   /// - Parameters:
+  ///   - model: as read from its file.
   ///   - inputs: by name.
   ///   - runs: at least 1, after the first.
   ///   - loading: what reading the file took.
+  ///   - session: its threads are the interpreter's.
   /// - Throws: what the runner throws.
   public static func measure(
     _ model: CompiledModel, _ inputs: InputSet, runs: Int, loading: Double, _ session: Session = Session()
