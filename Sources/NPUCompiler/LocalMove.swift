@@ -12,7 +12,8 @@ extension ProgramCompiler {
     for (operand, buffer) in zip(kernel.operands, node.operands) {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
       for geometry in matching(operand, placement, kernel, isForm: false)
-      where !geometry.parts.isEmpty && !geometries.contains(where: { $0.parts == geometry.parts })
+      where !geometry.parts.isEmpty && !geometry.hasGaps
+        && !geometries.contains(where: { $0.parts == geometry.parts })
         && geometry.isLocal(for: kernel)
       {
         geometries.append(geometry)
@@ -182,6 +183,9 @@ extension ProgramCompiler {
 }
 
 extension Geometry {
+  /// Whether slices lie between those that are told apart: nothing says what they hold.
+  fileprivate var hasGaps: Bool { parts.values.reduce(1) { $0 * $1.count } != sliceCount }
+
   /// Whether cut axes of a move are those of its sources, whole.
   fileprivate func isLocal(for kernel: Kernel) -> Bool {
     kernel.operands.allSatisfy { operand in
