@@ -36,6 +36,7 @@ struct Geometry {
     var column: AxisID
     var count: Int
     var sliceStride: Int
+    var digit: Digit { Digit(count: count, sliceStride: sliceStride) }
     /// Indices of a block. Blocks may reach beyond the extents: the constant is zero there.
     var sumBlock: Int
     var columnBlock: Int
@@ -79,7 +80,7 @@ struct Geometry {
   /// that are none.
   mutating func repeatWork(upTo slices: Int) -> Bool {
     var digits = parts.values.map { Digit(count: $0.count, sliceStride: $0.sliceStride) }
-    if let sharing { digits.append(Digit(count: sharing.count, sliceStride: sharing.sliceStride)) }
+    if let sharing { digits.append(sharing.digit) }
     digits.append(Digit(count: 1, sliceStride: slices))
     var stride = 1
     for digit in digits.sorted(by: { ($0.sliceStride, $0.count) < ($1.sliceStride, $1.count) }) {
@@ -108,7 +109,7 @@ struct Geometry {
     var result = self
     result.sharing = nil
     if column, sharing.mode == .all {
-      result.repeated.append(Digit(count: sharing.count, sliceStride: sharing.sliceStride))
+      result.repeated.append(sharing.digit)
       return result
     }
     result.slice(
@@ -204,6 +205,16 @@ struct Geometry {
 
   /// Whether blocks reach beyond the end of an axis.
   var isUneven: Bool { parts.contains { $0.value.count * $0.value.block > kernel.axes[$0.key].extent } }
+}
+
+extension TensorInstruction.Reducer {
+  /// Sums over a digit of the slice number.
+  init(summing digit: Geometry.Digit) {
+    self.init()
+    kind = .sum
+    size = UInt16(digit.count)
+    stride = UInt16(digit.sliceStride)
+  }
 }
 
 /// An operand as the tensor unit finds it: a placement in SRAM and the operand's maps.

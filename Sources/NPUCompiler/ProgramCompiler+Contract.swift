@@ -35,11 +35,7 @@ extension ProgramCompiler {
     stream.accumulate.treeDepth =
       plan.isDepthwise ? 0 : UInt8(plan.packetElements.trailingZeroBitCount)
     stream.accumulate.laneOrder = plan.isDepthwise ? .sequential : .interleaved
-    if let digit = geometry.reducing {
-      stream.reducer.kind = .sum
-      stream.reducer.size = UInt16(digit.count)
-      stream.reducer.stride = UInt16(digit.sliceStride)
-    }
+    if let digit = geometry.reducing { stream.reducer = .init(summing: digit) }
     try placeTables(kernel, &stream)
 
     let outer = (plan.batch + plan.columns).map { ($0, $0 == plan.lane ? 8 : 1) }
