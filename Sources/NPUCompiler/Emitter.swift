@@ -105,6 +105,11 @@ struct Emitter {
     return wait
   }
 
+  /// Counts instructions of a dry run that were timed before. - Parameter ticks: by context.
+  mutating func spend(_ ticks: [Int]) {
+    for index in busy.indices { busy[index] += ticks[index] }
+  }
+
   private mutating func record(_ entry: Entry) {
     let memory = entry.access.memory.rawValue
     if entry.access.writes {

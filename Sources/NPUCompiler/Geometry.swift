@@ -14,7 +14,7 @@ struct Geometry {
   }
 
   /// A digit of the slice number: s / sliceStride % count.
-  struct Digit: Equatable {
+  struct Digit: Hashable {
     var count: Int
     var sliceStride: Int
   }
@@ -74,6 +74,16 @@ struct Geometry {
     parts[axis] = Part(count: count, block: block, sliceStride: stride)
     sliceCount = max(sliceCount, count * stride)
     ranges[axis] = 0..<block
+  }
+
+  /// Makes one block of every `count` neighbours of a cut axis. - Precondition: `count` divides the number of blocks.
+  mutating func merge(_ axis: AxisID, _ count: Int) {
+    guard let part = parts[axis] else { return }
+    ranges[axis] = 0..<(part.count == count ? kernel.axes[axis].extent : part.block * count)
+    parts[axis] =
+      part.count == count
+      ? nil
+      : Part(count: part.count / count, block: part.block * count, sliceStride: part.sliceStride * count)
   }
 
   /// Lets slices do the same along the digits that nothing cuts yet, up to `slices` of them; false where digits leave gaps
@@ -202,6 +212,9 @@ struct Geometry {
     parts == other.parts && sharing?.count == other.sharing?.count
       && sharing?.sliceStride == other.sharing?.sliceStride && repeated == other.repeated
   }
+
+  /// Whether what leaves lies in blocks of the same slices.
+  func leavesLike(_ other: Geometry) -> Bool { leaving().parts == other.leaving().parts }
 
   /// Whether blocks reach beyond the end of an axis.
   var isUneven: Bool { parts.contains { $0.value.count * $0.value.block > kernel.axes[$0.key].extent } }

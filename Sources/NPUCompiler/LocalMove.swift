@@ -11,13 +11,8 @@ extension ProgramCompiler {
     var geometries: [Geometry] = []
     for (operand, buffer) in zip(kernel.operands, node.operands) {
       guard let placement = homes[buffer]?.placement, placement.memory == .sram else { continue }
-      for geometry in matching(operand, placement, kernel, isForm: false)
-      where !geometry.parts.isEmpty && !geometry.hasGaps
-        && !geometries.contains(where: { $0.parts == geometry.parts })
-        && geometry.isLocal(for: kernel)
-      {
-        geometries.append(geometry)
-      }
+      for geometry in movingGeometries(operand, placement, kernel)
+      where !geometries.contains(where: { $0.parts == geometry.parts }) { geometries.append(geometry) }
     }
     // Else cut along the longest axis that no source cuts or shifts: the others lie whole in a slice.
     let whole = kernel.axes(.parallel).filter { axis in
@@ -41,6 +36,23 @@ extension ProgramCompiler {
       geometries.append(geometry)
     }
     return geometries
+  }
+
+  /// How a move may be cut for a source that lies so: as it is cut along the dimensions that no source shifts; along the
+  /// others the switch brings its blocks together.
+  func movingGeometries(_ operand: Operand, _ placement: Placement, _ kernel: Kernel) -> [Geometry] {
+    var geometry = Geometry(kernel)
+    for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
+      guard map.terms.count == 1, let axis = map.terms.first?.axis, geometry.parts[axis] == nil else {
+        return []
+      }
+      guard kernel.keeps(axis), dimension.step * dimension.blocks >= kernel.axes[axis].extent else {
+        continue
+      }
+      geometry.slice(axis, count: dimension.blocks, block: dimension.step, stride: dimension.sliceStride)
+    }
+    guard !geometry.parts.isEmpty, geometry.repeatWork(upTo: placement.sliceCount) else { return [] }
+    return [geometry]
   }
 
   /// Runs a move as one instruction per source, through the tensor unit and within slices.
@@ -84,6 +96,7 @@ extension ProgramCompiler {
           origin[position] = range.lowerBound
         }
       }
+      guard piece.repeatWork(upTo: geometry.sliceCount) else { throw .doesNotFit("slices between blocks") }
       let part = KernelNode(
         name: node.name, sources: node.sources, body: .kernel(copy), operands: [node.operands[index]],
         result: node.result)
@@ -182,19 +195,13 @@ extension ProgramCompiler {
   }
 }
 
-extension Geometry {
-  /// Whether slices lie between those that are told apart: nothing says what they hold.
-  fileprivate var hasGaps: Bool { parts.values.reduce(1) { $0 * $1.count } != sliceCount }
-
-  /// Whether cut axes of a move are those of its sources, whole.
-  fileprivate func isLocal(for kernel: Kernel) -> Bool {
-    kernel.operands.allSatisfy { operand in
-      operand.maps.allSatisfy { map in
-        map.terms.count <= 1
-          && map.terms.allSatisfy { term in
-            term.coefficient == 1 && (parts[term.axis] == nil || map.offset == 0)
-          }
-      }
+extension Kernel {
+  /// Whether every source of a move has its elements where the result has them along an axis.
+  fileprivate func keeps(_ axis: AxisID) -> Bool {
+    let index = axes(.parallel).firstIndex(of: axis)
+    return operands.allSatisfy { operand in
+      operand.maps.allSatisfy { $0.coefficient(of: axis) == 0 || $0 == .axis(axis) }
+        && (operand.box.isEmpty || index.map { operand.box[$0] == 0..<axes[axis].extent } ?? false)
     }
   }
 }

@@ -19,6 +19,10 @@ extension ProgramCompiler {
     let lying = lyingGeometries(node, kernel)
     if kernel.form == .contract {
       var tilings = lying
+      for geometry in permutedGeometries(node, kernel)
+      where !tilings.contains(where: geometry.isCutLike) {
+        tilings.append(geometry)
+      }
       let fresh = cache.geometries(
         .init(
           kind: .fresh(startsWithFewTiles: startsWithFewTiles, countsHalos: countsHalos), kernel: node.result,
@@ -99,6 +103,38 @@ extension ProgramCompiler {
     return geometries
   }
 
+  /// As the streamed operand lies, but with the digits of the slice number in another order: whole blocks are copied.
+  private func permutedGeometries(_ node: KernelNode, _ kernel: Kernel) -> [Geometry] {
+    guard let placement = homes[node.operands[0]]?.placement, placement.memory == .sram,
+      graph.buffers[node.operands[0]].constant == nil
+    else { return [] }
+    let cut = placement.dimensions.indices.filter { placement.dimensions[$0].blocks > 1 }
+      .sorted { placement.dimensions[$0].sliceStride < placement.dimensions[$1].sliceStride }
+    let slices = cut.reduce(1) { $0 * placement.dimensions[$1].blocks }
+    guard cut.count > 1, cut.count <= 3, slices == placement.sliceCount else { return [] }
+    var geometries: [Geometry] = []
+    for order in Self.permutations(cut).dropFirst() {
+      var permuted = placement
+      var stride = 1
+      for index in order {
+        permuted.dimensions[index].sliceStride = stride
+        stride *= placement.dimensions[index].blocks
+      }
+      geometries += matching(kernel.operands[0], permuted, kernel, isForm: true, collects: false)
+    }
+    return geometries
+  }
+
+  /// The first is the list itself.
+  private static func permutations(_ list: [Int]) -> [[Int]] {
+    guard list.count > 1 else { return [list] }
+    return list.indices.flatMap { index in
+      var rest = list
+      let first = rest.remove(at: index)
+      return permutations(rest).map { [first] + $0 }
+    }
+  }
+
   /// The same in all slices that have the operand: a contraction may cut its columns there.
   private func repetitions(_ geometry: Geometry, _ placement: Placement, isForm: Bool) -> [Geometry] {
     var whole = geometry
@@ -124,11 +160,12 @@ extension ProgramCompiler {
   }
 
   func matching(
-    _ operand: Operand, _ placement: Placement, _ kernel: Kernel, isForm: Bool
+    _ operand: Operand, _ placement: Placement, _ kernel: Kernel, isForm: Bool, collects: Bool = true
   ) -> [Geometry] {
     var geometry = Geometry(kernel)
     var shared: (axis: AxisID, count: Int, stride: Int, block: Int)?
-    let columns = columns(of: kernel)
+    let columns = isForm ? columns(of: kernel) : []
+    var forced: Geometry.Digit?
     for (map, dimension) in zip(operand.maps, placement.dimensions) where dimension.blocks > 1 {
       let moving = map.terms.filter { kernel.axes[$0.axis].extent > 1 }
       let own = moving.filter { kernel.axes[$0.axis].role == .parallel }
@@ -149,31 +186,86 @@ extension ProgramCompiler {
         shared = (axis, dimension.blocks, dimension.sliceStride, dimension.step)
         continue
       }
-      guard own.count == 1, own[0].coefficient > 0, dimension.step % own[0].coefficient == 0 else {
+      guard own.count == 1, own[0].coefficient > 0 else { return [] }
+      // A step of the kernel may be that of several blocks, which the switch can bring together.
+      var count = 1
+      while dimension.step * count % own[0].coefficient != 0, dimension.blocks % (2 * count) == 0 {
+        count *= 2
+      }
+      guard dimension.step * count % own[0].coefficient == 0, count == 1 || !columns.isEmpty else {
         return []
       }
-      let block = dimension.step / own[0].coefficient
-      guard block > 0, block * dimension.blocks >= kernel.axes[own[0].axis].extent,
+      let block = dimension.step * count / own[0].coefficient
+      guard block > 0, block * (dimension.blocks / count) >= kernel.axes[own[0].axis].extent,
         geometry.parts[own[0].axis] == nil
       else { return [] }
-      geometry.slice(own[0].axis, count: dimension.blocks, block: block, stride: dimension.sliceStride)
+      if count > 1 {
+        guard forced == nil else { return [] }
+        forced = Geometry.Digit(count: count, sliceStride: dimension.sliceStride)
+        guard dimension.blocks > count else { continue }
+      }
+      geometry.slice(
+        own[0].axis, count: dimension.blocks / count, block: block, stride: dimension.sliceStride * count)
     }
     let isReducing = geometry.parts.keys.contains { kernel.axes[$0].role != .parallel }
     guard !isReducing || geometry.reducing != nil else { return [] }
-    guard let shared else { return [geometry] }
+    let digit = shared.map { Geometry.Digit(count: $0.count, sliceStride: $0.stride) }
+    let collecting = !collects ? [] : columns.flatMap { collections(geometry, $0, digit, forced) }
+    if forced != nil { return collecting }
+    guard let shared else { return [geometry] + collecting }
     // Rings are powers of two.
     guard shared.count & (shared.count - 1) == 0, shared.stride & (shared.stride - 1) == 0 else { return [] }
-    return columns.flatMap { column in
-      [Geometry.Sharing.Mode.scatter, .gather, .all].filter { $0 != .all || kernel.elements <= 4096 }.map {
-        mode in
-        var result = geometry
-        result.share(
-          Geometry.Sharing(
-            mode: mode, sum: shared.axis, column: column, count: shared.count, sliceStride: shared.stride,
-            sumBlock: shared.block, columnBlock: Self.columnBlock(kernel, column, shared.count)))
-        return result
+    return collecting
+      + columns.flatMap { column in
+        [Geometry.Sharing.Mode.scatter, .gather, .all].filter { $0 != .all || kernel.elements <= 4096 }.map {
+          mode in
+          var result = geometry
+          result.share(
+            Geometry.Sharing(
+              mode: mode, sum: shared.axis, column: column, count: shared.count, sliceStride: shared.stride,
+              sumBlock: shared.block, columnBlock: Self.columnBlock(kernel, column, shared.count)))
+          return result
+        }
+      }
+  }
+
+  /// The switch may bring slices what their neighbours have (`collected`): they share the columns of a larger tile.
+  /// - Parameters:
+  ///   - shared: the digit that cuts the channels; every slice gets all of them.
+  ///   - forced: that of the neighbouring tiles which the geometry already takes as one.
+  private func collections(
+    _ geometry: Geometry, _ column: AxisID, _ shared: Geometry.Digit?, _ forced: Geometry.Digit?
+  ) -> [Geometry] {
+    let kernel = geometry.kernel
+    guard geometry.parts[column] == nil else { return [] }
+    var result: [Geometry] = []
+    func add(_ lying: Geometry, _ digits: [Geometry.Digit]) {
+      guard var digit = digits.first else { return }
+      for next in digits.dropFirst() {
+        guard next.sliceStride == digit.sliceStride * digit.count else { return }
+        digit.count *= next.count
+      }
+      guard kernel.axes[column].extent >= 4 * digit.count else { return }
+      var collecting = lying
+      let block = Self.columnBlock(kernel, column, digit.count)
+      collecting.slice(column, count: digit.count, block: block, stride: digit.sliceStride)
+      result.append(collecting)
+    }
+    let digits = [shared, forced].compactMap { $0 }.sorted { $0.sliceStride < $1.sliceStride }
+    add(geometry, digits)
+    for (axis, part) in geometry.parts.sorted(by: { $0.key < $1.key })
+    where kernel.axes[axis].role == .parallel {
+      var count = 2
+      while count <= part.count, count <= 8 {
+        defer { count *= 2 }
+        guard part.count % count == 0 else { continue }
+        var merged = geometry
+        merged.merge(axis, count)
+        let own = Geometry.Digit(count: count, sliceStride: part.sliceStride)
+        add(merged, (digits + [own]).sorted { $0.sliceStride < $1.sliceStride })
       }
     }
+    return result
   }
 
   /// Columns of a slice, whole groups of eight.

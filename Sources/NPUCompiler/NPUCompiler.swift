@@ -20,7 +20,7 @@ public enum NPUCompiler {
     /// Mappings that are tried per kernel.
     public var effort = 16
     /// Unfinished programs that are kept side by side.
-    public var beam: Int { effort }
+    public var beam: Int { effort * 3 / 2 }
     /// Searches that run at once; the program does not depend on it.
     public var threads = Parallel.processorCount
 
@@ -33,7 +33,7 @@ public enum NPUCompiler {
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> Result {
     let graph = graph.legalised()
-    let cache = GeometryCache()
+    let cache = SearchCache()
     var best: Result?
     for trials in Trial.rounds(graph, machine, options) {
       // The first round that finds room for all constants is the one that leaves most of it to values.
@@ -106,7 +106,7 @@ struct Trial {
 
   /// - Returns: nil where constants should be resident and do not fit.
   func run(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ cache: GeometryCache, _ options: NPUCompiler.Options
+    _ graph: KernelGraph, _ machine: SliceMachine, _ cache: SearchCache, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> NPUCompiler.Result? {
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)

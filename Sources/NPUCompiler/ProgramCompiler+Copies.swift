@@ -27,6 +27,38 @@ extension ProgramCompiler {
     return last
   }
 
+  /// Copies a constant to where a kernel wants it.
+  mutating func copyWhole(
+    _ from: Placement, to: Placement, engine: Int, isLoad: Bool
+  ) throws(Failure) {
+    copy(try plan(from, to, []), isLoad: isLoad, engine: engine)
+  }
+
+  /// Copies a value to where a kernel wants it, and along the digits of the slice number in which that repeats.
+  mutating func copyValue(_ from: Placement, to: Placement, copies: [Geometry.Digit]) throws(Failure) {
+    guard isDry else { return copyValues(try plan(from, to, copies)) }
+    var key = SearchCache.Copy(from: from, to: to, copies: copies, isShared: resident != nil)
+    (key.from.base, key.to.base) = (0, 0)
+    if let ticks = cache.ticks(key) {
+      copyTicks += ticks
+      return
+    }
+    let before = copyTicks
+    copyValues(try plan(from, to, copies))
+    cache.note(key, copyTicks - before)
+  }
+
+  private func plan(
+    _ from: Placement, _ to: Placement, _ copies: [Geometry.Digit]
+  ) throws(Failure) -> [DMAInstruction] {
+    let plan = CopyPlan(
+      from: from, to.dimensions.indices.map(CopyPlan.SourceMap.axis), to: to,
+      ranges: to.dimensions.map { 0..<$0.extent },
+      copies: copies.map { ($0.count, $0.sliceStride) }, window: window)
+    guard let plan else { throw .doesNotFit("a value cannot be copied") }
+    return plan.descriptors
+  }
+
   /// Copies values: while constants need no engine, on two at once.
   mutating func copyValues(_ descriptors: [DMAInstruction]) {
     for descriptor in descriptors {

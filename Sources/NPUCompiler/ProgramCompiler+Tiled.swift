@@ -60,6 +60,7 @@ extension ProgramCompiler {
       ? [rowCounts.map { 0..<$0 }]
       : Nest.boxes(rowCounts, capacity: max(machine.accumulators / (8 * tiled.dealt), 1))
     let before = run.busy
+    var timed: [(shape: [Int], ticks: [Int])] = []
     var start = 0
     while start < boxes.count {
       // The boxes of one group follow each other; rows that the cells do not hold together repeat them.
@@ -67,18 +68,26 @@ extension ProgramCompiler {
       while !boxes[end].isLast { end += 1 }
       for piece in pieces {
         for number in start...end {
+          // Boxes of one shape take as long.
+          let shape = boxes[number].shape + piece.map { $0.count }
+          if isDry, let known = timed.first(where: { $0.shape == shape }) {
+            run.spend(known.ticks)
+            continue
+          }
+          let first = run.busy
           let units = loadBox(standing, number)
           try contract(boxes[number], piece, rows, units.lowerBound, units, tiled, stream)
+          if isDry { timed.append((shape, zip(run.busy, first).map { $0 - $1 })) }
         }
       }
       start = end + 1
     }
     if isDry {
-      // Loads do not run beside the work where both want the switch, or all of the register file.
+      // Loads do not run beside the work where both want the switch, the second port, or all of the register file.
       let units = boxes.map { tiled.units($0).count }.max() ?? 0
       let isAlone =
         units > machine.registerFileBytes / machine.packetBytes / 2
-        || (standing.ring > 1 && tiled.sharing?.mode == .gather)
+        || (standing.ring > 1 && tiled.sharing?.mode == .gather) || stream.readsSecond
       let spent = zip(run.busy, before).map { $0 - $1 }
       if isAlone { copyTicks += min(spent[0], spent[1]) }
     }

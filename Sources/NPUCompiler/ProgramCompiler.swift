@@ -41,7 +41,7 @@ struct ProgramCompiler {
   var remaining: SideTable<BufferID, Int>
   /// What readers of a buffer want of neighbouring blocks, per dimension.
   let room: SideTable<BufferID, [(before: Int, behind: Int)]>
-  let cache: GeometryCache
+  let cache: SearchCache
   /// Only what it costs counts: no code, no images.
   let isDry: Bool
   /// The halves of the register file and of the vector registers that were loaded last.
@@ -77,7 +77,7 @@ struct ProgramCompiler {
 
   init(
     _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
-    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: GeometryCache,
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: SearchCache,
     memory: (Int) -> ValueMemory
   ) {
     self.cache = cache
@@ -222,6 +222,11 @@ struct ProgramCompiler {
         return Tile(placement: placement, operand: operand, origin: origin, bytes: bytes)
       }
     }
+    if padding == 1,
+      let tile = collected(buffer, operand, need, geometry, contiguous: contiguous, origin: origin)
+    {
+      return tile
+    }
     let wanted = need
     if let row = home.placement.order.last, padding == 1 || row != contiguous {
       need[row].widen(home.placement.dimensions[row], unit: operand.type.element.size)
@@ -255,21 +260,16 @@ struct ProgramCompiler {
       placement.isWhole = true
       clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)
     }
-    let maps = need.indices.map(CopyPlan.SourceMap.axis)
-    let ranges = operand.type.shape.map { 0..<$0 }
     let from = isConstant ? nil : transposed(home, innermost: order.last ?? 0)?.placement
-    guard
-      let plan = CopyPlan(
-        from: from ?? home.placement, maps, to: placement, ranges: ranges, copies: isConstant ? [] : copies,
-        window: window)
-    else { throw .doesNotFit("operand \(index) cannot be copied") }
     if isConstant {
-      copy(plan.descriptors, isLoad: isLoad, engine: 1)
+      try copyWhole(home.placement, to: placement, engine: 1, isLoad: isLoad)
       copyAcross(
         offset..<(offset + size), covered: need.map { ($0.blocks, $0.sliceStride) },
         copies: copies.map { ($0.count, $0.sliceStride) }, isLoad: isLoad)
     } else {
-      copyValues(plan.descriptors)
+      try copyValue(
+        from ?? home.placement, to: placement,
+        copies: copies.map { Geometry.Digit(count: $0.count, sliceStride: $0.sliceStride) })
     }
     if room > 0 || need.contains(where: { $0.roomBehind > 0 }), !isConstant {
       let loaded = Home(placement: placement, owned: offset..<(offset + size))

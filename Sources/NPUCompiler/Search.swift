@@ -36,7 +36,7 @@ extension ProgramCompiler {
   /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
   /// whose results lie in different places. Nothing is emitted yet.
   static func search(
-    _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ cache: GeometryCache,
+    _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ cache: SearchCache,
     _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
     var start = ProgramCompiler(
@@ -46,10 +46,11 @@ extension ProgramCompiler {
     start.startsWithFewTiles = trial.startsWithFewTiles
     start.countsHalos = trial.countsHalos
     var beam = [start]
+    let readers = Readers(graph)
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
       var next: [ProgramCompiler] = []
-      if isMapped(node) { next = kept(beam, node, options) }
+      if isMapped(node) { next = kept(beam, node, live: readers.live[number], readers, options) }
       var failure: Diagnostic?
       if next.isEmpty {
         for state in beam {
@@ -70,10 +71,12 @@ extension ProgramCompiler {
     return !(kernel.form == .map && kernel.operands.isEmpty)
   }
 
-  /// The cheapest states after a node, of those with the result in the same layout only the first. Ways to place it are
-  /// tried once per layout of the operands.
+  /// The cheapest states after a node, of those with all values in the same layouts only the first, and few with the result in
+  /// the same. Ways to place it are tried once per layout of the operands.
+  /// - Parameter live: other values that are read later.
   private static func kept(
-    _ beam: [ProgramCompiler], _ node: KernelNode, _ options: NPUCompiler.Options
+    _ beam: [ProgramCompiler], _ node: KernelNode, live: [BufferID], _ readers: Readers,
+    _ options: NPUCompiler.Options
   ) -> [ProgramCompiler] {
     var memo: [[Layout?]: [Outcome]] = [:]
     var found: [(state: Int, outcome: Outcome, rank: Double)] = []
@@ -83,28 +86,39 @@ extension ProgramCompiler {
       let outcomes = memo[key] ?? state.outcomes(node, effort: memo.count < 2 ? options.effort : 0)
       memo[key] = outcomes
       for outcome in outcomes {
-        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand)))
+        let foreseen = state.foreseenTicks(node.result, outcome.result, readers)
+        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand) + Double(foreseen)))
       }
     }
     let order = found.indices.sorted { (found[$0].rank, $0) < (found[$1].rank, $1) }
     var kept: [ProgramCompiler] = []
-    var layouts: Set<Placement> = []
+    var layouts: Set<[Layout?]> = []
+    var alike: [Placement: Int] = [:]
     for index in order where kept.count < max(options.beam, 1) {
       let (state, outcome, _) = found[index]
-      guard !layouts.contains(outcome.result) else { continue }
+      guard alike[outcome.result, default: 0] < Self.mostAlike else { continue }
       var next = beam[state]
-      guard next.apply(outcome, node) else { continue }
-      layouts.insert(outcome.result)
+      guard next.apply(outcome, node),
+        layouts.insert((live + [node.result]).map { Layout(next.homes[$0]) }).inserted
+      else { continue }
+      alike[outcome.result, default: 0] += 1
       kept.append(next)
     }
     return kept
   }
 
+  /// States with the result in the same layout that may differ in where other values lie.
+  private static let mostAlike = 4
+
   /// What each mapping of a node would come to.
   private func outcomes(_ node: KernelNode, effort: Int) -> [Outcome] {
     guard let kernel = node.kernel else { return [] }
     var outcomes: [Outcome] = []
+    // Constants that are dealt out and loaded beside the work: of copies in every slice nothing would become faster.
+    var isHidden = false
     for mapping in mappings(node, kernel, effort: effort) {
+      if case .tiled(_, spreads: false) = mapping, isHidden { continue }
+      isHidden = false
       var next = self
       guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
@@ -119,9 +133,13 @@ extension ProgramCompiler {
             buffer: buffer, placement: layout.placement,
             bytes: after.owned == before.owned ? nil : after.owned?.count))
       }
+      let spent = next.spent(since: self)
+      if case .tiled(let geometry, spreads: true) = mapping {
+        isHidden = spent[1] <= spent[0] && geometry.sharing?.mode != .gather
+      }
       outcomes.append(
         Outcome(
-          choice: Choice(relief: .none, mapping: mapping), spent: next.spent(since: self),
+          choice: Choice(relief: .none, mapping: mapping), spent: spent,
           demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
           moved: moved))
     }

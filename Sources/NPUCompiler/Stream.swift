@@ -64,6 +64,11 @@ struct Stream {
   /// Table slots in use, from 0 on.
   var tableSlots = 0
 
+  /// Whether the vector program reads SRAM, through the port that loads of the register files need too.
+  var readsSecond: Bool {
+    sources.contains { if case .second = $0.place { true } else { false } }
+  }
+
   /// Whether the fetch must keep a coordinate inside. What blocks hold beyond the end of a parallel axis comes to nothing that
   /// anybody reads, and along the packets of a tiled contraction weights are zero there.
   func isBounded(_ map: AffineMap, extent: Int, packet: AxisID? = nil) -> Bool {

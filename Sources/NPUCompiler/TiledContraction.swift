@@ -31,6 +31,9 @@ struct TiledContraction {
     var sums: [Range<Int>]
     var isFirst: Bool
     var isLast: Bool
+
+    /// All that the time of its instructions depends on.
+    var shape: [Int] { [groups.count, isFirst ? 1 : 0, isLast ? 1 : 0] + sums.map { $0.count } }
   }
 
   /// - Returns: nil for contractions of another kind.
@@ -93,7 +96,7 @@ struct TiledContraction {
       }
       return (boxes, true)
     }
-    let pieces = Nest.boxes(sums.map(\.count), capacity: capacity / 2 / (8 * dealt))
+    let pieces = Nest.boxes(sums.map { $0.count }, capacity: capacity / 2 / (8 * dealt))
     let isRingWhole = zip(sums, pieces[0]).allSatisfy { !$0.isRing || $1.count == $0.count }
     guard 8 * dealt <= capacity / 2, isRingWhole else { return nil }
     var boxes: [Box] = []
@@ -117,7 +120,7 @@ struct TiledContraction {
       count *= range.count
     }
     let inner = dealt * 8
-    if box.sums.map(\.count) == sums.map(\.count) {
+    if zip(box.sums, sums).allSatisfy({ $0.count == $1.count }) {
       return (box.groups.lowerBound * unitsPerGroup)..<(box.groups.upperBound * unitsPerGroup)
     }
     let start = box.groups.lowerBound * unitsPerGroup + first * inner

@@ -2,8 +2,9 @@ import KernelIR
 import Support
 import Synchronization
 
-/// Geometries of a kernel that do not depend on where its operands lie. Searches of one graph share them.
-final class GeometryCache: Sendable {
+/// What searches of one graph share: geometries of a kernel that do not depend on where its operands lie, and how long copies
+/// take.
+final class SearchCache: Sendable {
   struct Key: Hashable {
     enum Kind: Hashable {
       case fresh(startsWithFewTiles: Bool, countsHalos: Bool)
@@ -14,6 +15,20 @@ final class GeometryCache: Sendable {
     var kernel: BufferID
     var limit: Int
   }
+
+  /// A copy of a value from layout to layout; both count from address 0.
+  struct Copy: Hashable {
+    var from: Placement
+    var to: Placement
+    var copies: [Geometry.Digit]
+    /// Whether two engines share it.
+    var isShared: Bool
+  }
+
+  private let ticks = Mutex<[Copy: Int]>([:])
+
+  func ticks(_ copy: Copy) -> Int? { ticks.withLock { $0[copy] } }
+  func note(_ copy: Copy, _ count: Int) { ticks.withLock { $0[copy] = count } }
 
   private let found = Mutex<[Key: [Geometry]]>([:])
 

@@ -1,0 +1,207 @@
+import KernelIR
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+/// Blocks that the switch brings together: of a dimension, `count` neighbours at a time.
+private struct Merge {
+  var dimension: Int
+  var count: Int
+  /// What comes of them.
+  var merged: Placement.Dimension
+  /// The dimension whose parts are dealt out in exchange, and what comes of it.
+  var dealt: (index: Int, dimension: Placement.Dimension)?
+
+  /// - Returns: nil where the blocks that are wanted are not such neighbours.
+  init?(_ index: Int, _ has: Placement.Dimension, _ wants: Placement.Dimension) {
+    guard has.blocks % wants.blocks == 0, has.origin == 0, has.span == has.step else { return nil }
+    dimension = index
+    count = has.blocks / wants.blocks
+    guard count & (count - 1) == 0, has.sliceStride & (has.sliceStride - 1) == 0 else { return nil }
+    merged = has
+    merged.blocks = wants.blocks
+    merged.step = has.step * count
+    merged.span = merged.step
+    merged.defined = merged.step
+    (merged.roomBefore, merged.roomBehind) = (0, 0)
+    merged.sliceStride = wants.blocks > 1 ? has.sliceStride * count : 0
+    guard wants.blocks > 1 else { return }
+    guard let room = wants.withRoom, wants.sliceStride == merged.sliceStride, wants.step == merged.step else {
+      return nil
+    }
+    (merged.roomBefore, merged.roomBehind) = (room.roomBefore, room.roomBehind)
+  }
+
+  /// Deals a dimension that lies whole out over the slices that are brought together.
+  mutating func deal(_ index: Int, _ has: Placement.Dimension, _ wants: Placement.Dimension, from stride: Int)
+    -> Bool
+  {
+    guard has.blocks == 1, has.origin == 0, has.span == has.extent, wants.blocks == count,
+      wants.sliceStride == stride, wants.step * count >= has.extent, let room = wants.withRoom
+    else { return false }
+    dealt = (index, room)
+    return true
+  }
+}
+
+extension Placement.Dimension {
+  /// Cut as wanted, with room for what it shares with its neighbours; nil where there cannot be any.
+  fileprivate var withRoom: Placement.Dimension? {
+    var room = self
+    room.setRoom()
+    guard room.origin == 0, room.span == room.step else { return nil }
+    room.defined = room.step
+    return room
+  }
+}
+
+extension ProgramCompiler {
+  /// A value with dimensions cut over digits of the slice number, in every slice of such a digit as one larger block, or with
+  /// another dimension cut over that digit instead: the switch brings a slice what its neighbours have, where a copy by DMA would
+  /// take time for every run. The tile ends with the kernel.
+  /// - Returns: nil where the value does not lie so, or some dimension is wanted in another way.
+  mutating func collected(
+    _ buffer: BufferID, _ operand: Operand, _ need: [Placement.Dimension], _ geometry: Geometry,
+    contiguous: Int?, origin: [Int]
+  ) -> Tile? {
+    guard let home = homes[buffer], home.placement.memory == .sram, home.placement.isWhole,
+      geometry.sliceCount & (geometry.sliceCount - 1) == 0
+    else { return nil }
+    let has = home.placement.dimensions
+    let cut = need.indices.filter { has[$0].blocks > need[$0].blocks }
+    var merges = cut.compactMap { Merge($0, has[$0], need[$0]) }
+    guard !merges.isEmpty, merges.count == cut.count else { return nil }
+    // All else as it lies.
+    var lying = need
+    for merge in merges { lying[merge.dimension] = has[merge.dimension] }
+    for index in need.indices where has[index].blocks < need[index].blocks {
+      let digit = merges.firstIndex {
+        has[$0.dimension].sliceStride == need[index].sliceStride && $0.dealt == nil
+      }
+      guard let digit,
+        merges[digit].deal(index, has[index], need[index], from: has[merges[digit].dimension].sliceStride)
+      else { return nil }
+      lying[index] = has[index]
+    }
+    // Every other digit tells blocks apart, or the value repeats along it.
+    let apart = has.reduce(1) { $0 * $1.blocks }
+    guard home.placement.sliceCount <= geometry.sliceCount,
+      apart == geometry.sliceCount || home.placement.repeats >= geometry.sliceCount
+    else { return nil }
+    // Of a larger block there is more halo to shift, of a smaller one it must be brought along.
+    var source = home.placement
+    let near = merges.map { has[$0.dimension].sliceStride }.min() ?? 1
+    if !source.satisfies(lying, contiguous: contiguous, padding: 1) {
+      guard let grown = source.grown(to: lying), grown.satisfies(lying, contiguous: contiguous, padding: 1)
+      else { return nil }
+      let isLate = has.indices.allSatisfy {
+        has[$0].sliceStride <= near || grown.dimensions[$0].span == has[$0].span
+      }
+      if !isLate {
+        fetchHalos(of: home, until: grown, sliceCount: geometry.sliceCount)
+        source = grown
+        source.repeats = min(grown.repeats, geometry.sliceCount)
+        homes[buffer]?.placement = source
+      }
+    }
+    guard let innermost = source.order.last, source.dimensions[innermost].stride == source.element.size,
+      contiguous == nil || contiguous == innermost
+    else { return nil }
+    var collected = Home(placement: source, owned: home.owned ?? 0..<machine.sramBytesPerSlice)
+    // The fewest bytes first.
+    for merge in merges.sorted(by: { ($0.count, $0.dimension) < ($1.count, $1.dimension) }) {
+      guard let next = merging(collected, merge, innermost, geometry.sliceCount) else { return nil }
+      collected = next
+    }
+    if !collected.placement.satisfies(need, contiguous: contiguous, padding: 1) {
+      guard let grown = collected.placement.grown(to: need),
+        grown.satisfies(need, contiguous: contiguous, padding: 1)
+      else { return nil }
+      fetchHalos(of: collected, until: grown, sliceCount: geometry.sliceCount)
+      collected.placement = grown
+    }
+    let bytes = collected.owned ?? 0..<machine.sramBytesPerSlice
+    return Tile(placement: collected.placement, operand: operand, origin: origin, bytes: bytes)
+  }
+
+  /// One pass of the switch; nil where there is no room.
+  private mutating func merging(_ home: Home, _ merge: Merge, _ innermost: Int, _ sliceCount: Int) -> Home? {
+    let source = home.placement
+    let (size, index) = (source.element.size, merge.dimension)
+    let own = source.dimensions[index]
+    var whole = source.dimensions
+    whole[index] = merge.merged
+    if let dealt = merge.dealt { whole[dealt.index] = dealt.dimension }
+    let bytes = Placement.pack(&whole, order: source.order, unit: size)
+    // Packets of what lies side by side on both sides.
+    func count(_ dimension: Int) -> Int { dimension == index ? own.step : whole[dimension].span }
+    let length = count(innermost) * size
+    let packet = [16, 8, 4, 2, 1].first { length % $0 == 0 } ?? 1
+    var body = TensorInstruction()
+    // Coordinates of what is dealt out: its last part may reach beyond the end.
+    var bound = TensorInstruction.Bound()
+    func append(
+      _ count: Int, _ fetch: Int, _ commit: Int, _ kind: TensorInstruction.Loop.Kind = .time,
+      coordinates: Int = 0
+    ) {
+      guard count > 1 else { return }
+      var loop = TensorInstruction.Loop()
+      loop.size = UInt32(count)
+      loop.kind = kind
+      loop.fetchStride = Int32(fetch)
+      loop.commitStride = Int32(commit)
+      body.loops.append(loop)
+      bound.coefficients.append(Int32(coordinates))
+    }
+    if let dealt = merge.dealt {
+      let step = dealt.dimension.step
+      append(merge.count, step * source.dimensions[dealt.index].stride, 0, coordinates: step)
+      body.exchange.loop = 0
+    }
+    for dimension in source.order where dimension != innermost {
+      append(
+        count(dimension), source.dimensions[dimension].stride, whole[dimension].stride,
+        coordinates: dimension == merge.dealt?.index ? 1 : 0)
+    }
+    let elements = packet / size
+    append(length / packet, packet, packet, coordinates: innermost == merge.dealt?.index ? elements : 0)
+    append(merge.count, 0, own.step * whole[index].stride, .ring1)
+    body.fetch.element = packet >= 4 ? .i32 : .i8
+    body.fetch.packetElements = UInt8(packet / body.fetch.element.size)
+    if let dealt = merge.dealt, dealt.dimension.step * merge.count > dealt.dimension.extent {
+      // A packet that the end cuts comes in single elements.
+      guard innermost != dealt.index || dealt.dimension.extent % elements == 0 else { return nil }
+      bound.high = Int32(dealt.dimension.extent)
+      body.fetch.bounds = [bound]
+    }
+    guard body.loops.count <= 8, let offset = sram.allocate(bytes) else { return nil }
+    temporaries.append(offset)
+    let base = offset + whole.reduce(0) { $0 + $1.roomBefore * $1.stride }
+    body.sliceCount = UInt16(sliceCount)
+    body.fetch.base = Int32(source.base)
+    body.exchange.kind = merge.dealt == nil ? .broadcast1 : .interTranspose
+    body.exchange.outer = UInt16(merge.count)
+    body.exchange.inner = UInt16(own.sliceStride)
+    var commit = TensorInstruction.Commit()
+    commit.base = Int32(base)
+    commit.element = body.fetch.element
+    commit.elements = body.fetch.packetElements
+    body.sink = .commit(commit)
+    let slices = 0..<sliceCount
+    let read = home.owned ?? 0..<machine.sramBytesPerSlice
+    run.append(
+      .tensor(body), .main,
+      [
+        .read(.sram, read, slices: slices), .write(.sram, offset..<(offset + bytes), slices: slices),
+      ])
+    if whole[index].blocks == 1 {
+      // What the last block holds beyond the extent lies behind it.
+      whole[index].span = own.extent
+      whole[index].step = own.extent
+    }
+    var placement = Placement(sram: base, whole, source.element)
+    placement.repeats = sliceCount
+    return Home(placement: placement, owned: offset..<(offset + bytes))
+  }
+}
