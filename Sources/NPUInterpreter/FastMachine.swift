@@ -50,6 +50,12 @@ final class FastMachine {
     {
       return try plan.copy(state)
     }
+    if case .tensor(_, let fast?) = bound[context][position], let load = fast.load {
+      return fast.run(load, state, threads: threads)
+    }
+    if case .tensor(_, let fast?) = bound[context][position], !fast.readsItsDestination {
+      return land(try compute(context, position, landsAtOnce: true))
+    }
     land(try compute(context, position))
   }
 
@@ -61,7 +67,10 @@ final class FastMachine {
   }
 
   /// Reads the sources and computes what will be written.
-  func compute(_ context: Int, _ position: Int) throws(Diagnostic) -> Staged {
+  /// - Parameter landsAtOnce: whether that may be written at once; then nothing is left to land.
+  func compute(
+    _ context: Int, _ position: Int, landsAtOnce: Bool = false
+  ) throws(Diagnostic) -> Staged {
     do throws(Diagnostic) {
       switch bound[context][position] {
       case .none: return .none
@@ -72,8 +81,11 @@ final class FastMachine {
       case .tensor(let plan, let fast):
         if let fast {
           let bytes = try staging(context, fast.stagedBytes * plan.slices)
-          if try fast.compute(state, scratch, bytes, threads: threads) { return .tensor(fast, bytes) }
+          if try fast.compute(state, scratch, bytes, threads: threads, landsAtOnce: landsAtOnce) {
+            return landsAtOnce ? .none : .tensor(fast, bytes)
+          }
         }
+        spreadQuads(plan)
         walker.findings = Findings()
         var walk = StrictTensorWalk(plan, walker, Issuer(context: context, position: position))
         try walk.run()
@@ -111,12 +123,18 @@ final class FastMachine {
         Self.fill(bytes, fast.stagedBytes * plan.slices, &random)
         land(.tensor(fast, bytes))
       } else {
+        spreadQuads(plan)
         var walk = StrictTensorWalk(plan, walker, Issuer(context: context, position: position))
         try walk.run()
         for index in walk.writes.indices { walk.writes[index].bits = random.next() }
         land(.writes(walk.writes))
       }
     }
+  }
+
+  /// Walks know the words of the register file only.
+  private func spreadQuads(_ plan: TensorPlan) {
+    for slice in 0..<plan.slices { state.spreadQuads(plan.first + slice) }
   }
 
   private static func fill(_ bytes: Bytes, _ count: Int, _ random: inout SeededRandom) {

@@ -11,10 +11,10 @@ final class FastTensor: @unchecked Sendable {
   let plan: TensorPlan
   private let machine: SliceMachine
   private let program: FastProgram
-  private let packets: Int
+  let packets: Int
   /// Elements from packet to packet behind the adapter.
-  private let pitch: Int
-  private let halves: Bool
+  let pitch: Int
+  let halves: Bool
   /// Offsets of packets, in elements: by output step and by step of the reduction.
   private let xb: [Int32]
   private let xo: [Int32]
@@ -28,14 +28,20 @@ final class FastTensor: @unchecked Sendable {
   /// What lands, per slice.
   let places: furc_npu_places
   let stagedBytes: Int
+  let readsItsDestination: Bool
   private let extents: [Int]
   /// Strides of the input in words, of the operands in elements.
   private let inputStrides: [Int]
   private let sourceStrides: [[Int]]
   let level = furc_cpu_level()
+  /// Bytes of weights in blocks: a load of them, and a contraction with them.
+  let load: QuadLoad?
+  let product: QuadProduct?
+  /// Of the product, once they were found.
+  var knownPlaces: [QuadProduct.Places]?
 
   var body: TensorInstruction { plan.body }
-  private var isContract: Bool { body.accumulate.kind == .contract }
+  var isContract: Bool { body.accumulate.kind == .contract }
   var flits: Int { plan.shape.flits }
   var wordsPerSlice: Int { plan.shape.steps * flits * 8 }
 
@@ -48,6 +54,9 @@ final class FastTensor: @unchecked Sendable {
     else { return nil }
     self.plan = plan
     self.machine = machine
+    readsItsDestination = plan.readsItsDestination
+    load = QuadLoad(plan, machine)
+    product = QuadProduct(plan, machine)
     packets = plan.shape.fetches
     let isContract = body.accumulate.kind == .contract
     let isRegisterSink = if case .registerFile = body.sink { true } else { false }
@@ -85,7 +94,7 @@ final class FastTensor: @unchecked Sendable {
 
     guard let layout = FastLayout(plan, machine) else { return nil }
     places = layout.places
-    stagedBytes = layout.stagedBytes
+    stagedBytes = load?.stagedBytes ?? layout.stagedBytes
     extents = layout.extents
     inputStrides = layout.inputStrides
     sourceStrides = layout.sourceStrides
@@ -105,7 +114,7 @@ final class FastTensor: @unchecked Sendable {
 
 extension TensorPlan {
   /// By loop: packets from index to index, where the packets of all slices lie one behind the other.
-  fileprivate func packetStrides(_ packets: Int) -> [Int] {
+  func packetStrides(_ packets: Int) -> [Int] {
     var strides = [Int](repeating: 0, count: sizes.count)
     var next = 1
     for loop in time.reversed() {
@@ -123,94 +132,9 @@ extension TensorPlan {
   }
 }
 
-// Running it.
+// What it fetches, and what it does with that.
 extension FastTensor {
-  /// Computes what the instruction will write, slice by slice, `stagedBytes` each, into `staged`.
-  /// - Returns: false if the data does not allow it, and the instruction must be walked.
-  /// - Throws: `accumulatorOverflow`, `addressRange`, `invalidKernel` for a requantization constant.
-  func compute(_ state: MachineState, _ scratch: FastScratch, _ staged: Bytes, threads: Int)
-    throws(Diagnostic)
-    -> Bool
-  {
-    let slices = plan.slices
-    let work = plan.shape.nest * plan.packet * max(flits, 1) * slices
-    let threads = work < 1 << 18 ? 1 : threads
-    let elementSize = halves ? 2 : 4
-    let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)
-    let masks = needsMasks ? try scratch.masks.reserve(slices * packets * 4) : nil
-    nonisolated(unsafe) let packetBase = x
-    nonisolated(unsafe) let maskBase = masks
-    let sliceBytes = packets * pitch * elementSize
-    let fetched = Parallel.map(slices, threads: threads) { slice in
-      self.fetch(
-        state, slice, packetBase + slice * sliceBytes, maskBase.map { $0 + slice * self.packets * 4 })
-    }
-    guard fetched.allSatisfy({ $0 }) else {
-      throw Diagnostic(.addressRange, "a fetch leaves the SRAM of its slice")
-    }
-    nonisolated(unsafe) let target = staged.base
-    if case .registerFile = body.sink {
-      Parallel.forEach(slices, threads: threads) { slice in
-        self.passPackets(slice, packetBase, target + slice * self.stagedBytes)
-      }
-      return true
-    }
-    nonisolated(unsafe) let words = try scratch.words.reserve(slices * wordsPerSlice * 4)
-    let statuses = Parallel.map(slices, threads: threads) { slice in
-      self.accumulate(
-        state, slice, packetBase, maskBase, words + slice * self.wordsPerSlice * 4,
-        target + slice * self.stagedBytes)
-    }
-    if statuses.contains(.mustWalk) { return false }
-    if statuses.contains(.overflow) { throw overflow }
-    if body.accumulate.finish == .keep { return true }
-    nonisolated(unsafe) var input = words
-    if body.reducer.kind != .none {
-      nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
-      let combined = Parallel.map(slices, threads: threads) { slice in self.combine(slice, words, sums) }
-      if combined.contains(false) { throw overflow }
-      input = sums
-    }
-    nonisolated(unsafe) let streams = input
-    let done = Parallel.map(slices, threads: threads) { slice in
-      !self.goesOn(slice)
-        || self.finish(
-          state, slice, streams + slice * self.wordsPerSlice * 4, target + slice * self.stagedBytes)
-    }
-    if done.contains(false) {
-      throw Diagnostic(.invalidKernel, "P3: a multiplier or shift of requant is out of range")
-    }
-    return true
-  }
-
-  private var overflow: Diagnostic { Diagnostic(.accumulatorOverflow, "an integer sum leaves 32 bits") }
-
-  /// Puts what `compute` left into the memory of the sink.
-  func land(_ staged: Bytes, _ state: MachineState) {
-    var places = places
-    for slice in 0..<plan.slices where goesOn(slice) {
-      let source = staged.base + slice * stagedBytes
-      furc_npu_scatter(&places, source, sinkBase(state, plan.first + slice))
-    }
-  }
-
-  private func sinkBase(_ state: MachineState, _ slice: Int) -> UnsafeMutableRawPointer {
-    if body.accumulate.finish == .keep { return UnsafeMutableRawPointer(state.cells(slice)) }
-    return switch body.sink {
-    case .commit(let commit): state.sram(slice) + Int(commit.base)
-    case .registerFile(let base): state.registers(slice).raw + Int(base) * state.wordsPerUnit * 4
-    case .vectorRegisters(let base): state.vectors(slice).raw + Int(base) * 4
-    case .tables(let base): state.tables(slice).raw + Int(base) * 4
-    }
-  }
-
-  private func digit(_ slice: Int) -> Int { slice / Int(body.reducer.stride) % Int(body.reducer.size) }
-
-  func goesOn(_ slice: Int) -> Bool {
-    body.reducer.kind == .none || body.reducer.output != .one || digit(slice) == 0
-  }
-
-  private var needsMasks: Bool {
+  var needsMasks: Bool {
     guard !body.fetch.bounds.isEmpty || body.fetch.validLoop != 255 else { return false }
     switch body.accumulate.kind {
     case .contract: return plan.sum != .integer
@@ -229,9 +153,21 @@ extension FastTensor {
     }
   }
 
-  private func fetch(
+  func fetch(
     _ state: MachineState, _ slice: Int, _ result: UnsafeMutableRawPointer, _ masks: UnsafeMutableRawPointer?
   ) -> Bool {
+    var job = fetchJob(state, slice)
+    job.skip = skipWord
+    job.halves = halves ? 1 : 0
+    job.pitch = Int32(pitch)
+    job.`repeat` = body.fetch.isBroadcast ? 8 : 1
+    job.result = result
+    job.present = masks?.assumingMemoryBound(to: UInt32.self)
+    return furc_npu_fetch_packets(&job, level) == 0
+  }
+
+  /// What a slice fetches, but for where it goes.
+  func fetchJob(_ state: MachineState, _ slice: Int) -> furc_npu_fetch {
     let fetch = body.fetch
     var job = furc_npu_fetch()
     job.memory = UnsafePointer(state.sram(plan.first + slice).assumingMemoryBound(to: UInt8.self))
@@ -266,13 +202,7 @@ extension FastTensor {
       job.has_outside = 1
       job.outside = outside
     }
-    job.skip = skipWord
-    job.halves = halves ? 1 : 0
-    job.pitch = Int32(pitch)
-    job.`repeat` = fetch.isBroadcast ? 8 : 1
-    job.result = result
-    job.present = masks?.assumingMemoryBound(to: UInt32.self)
-    return furc_npu_fetch_packets(&job, level) == 0
+    return job
   }
 
   private func set<Values>(_ field: inout Values, _ values: [Int]) {
@@ -293,7 +223,7 @@ extension FastTensor {
     return packet
   }
 
-  private func passPackets(
+  func passPackets(
     _ slice: Int, _ packets: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer
   ) {
     let source = packets + firstPacket(slice) * pitch * 4
@@ -302,9 +232,9 @@ extension FastTensor {
     }
   }
 
-  enum Status { case done, overflow, mustWalk }
+  enum Status { case done, overflow, mustWalk, badConstant }
 
-  private func accumulate(
+  func accumulate(
     _ state: MachineState, _ slice: Int, _ packets: UnsafeMutableRawPointer,
     _ masks: UnsafeMutableRawPointer?, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
   ) -> Status {
@@ -362,7 +292,7 @@ extension FastTensor {
     return status == 0 ? .done : .overflow
   }
 
-  private func combine(
+  func combine(
     _ slice: Int, _ words: UnsafeMutableRawPointer, _ sums: UnsafeMutableRawPointer
   ) -> Bool {
     let reducer = body.reducer
@@ -390,7 +320,7 @@ extension UnsafeMutablePointer {
 
 // Vector program and cast.
 extension FastTensor {
-  private func finish(
+  func finish(
     _ state: MachineState, _ slice: Int, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
   ) -> Bool {
     var input = words

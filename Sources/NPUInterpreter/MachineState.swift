@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Machine
 import NPUISA
@@ -31,6 +32,10 @@ final class MachineState: @unchecked Sendable {
   /// Slice s from s · `sramBytesPerSlice` on.
   let sram: Bytes
   let registers: Bytes
+  /// Units of the register file that hold i8, eight a block (`furc_npu_quads.h`); the file's words say something only where
+  /// `isQuads` is not set.
+  private let quads: Bytes?
+  private let isQuads: Bytes
   let vectors: Bytes
   let tables: Bytes
   let cells: Bytes
@@ -67,6 +72,10 @@ final class MachineState: @unchecked Sendable {
     dram = try Bytes(dramBytes, "DRAM")
     sram = try Bytes(try size(machine.sramBytesPerSlice, 1), "SRAM")
     registers = try Bytes(try size(unitsPerSlice * wordsPerUnit, 4), "a register file")
+    quads =
+      machine.packetBytes == Int(FURC_NPU_UNIT)
+      ? try Bytes(try size(unitsPerSlice, machine.packetBytes), "a register file") : nil
+    isQuads = try Bytes(try size(unitsPerSlice / 8 + 1, 1), "a register file")
     vectors = try Bytes(try size(vectorWords, 4), "vector registers")
     tables = try Bytes(try size(tableWords, 4), "tables")
     cells = try Bytes(try size(cellCount, 8), "accumulators")
@@ -76,6 +85,37 @@ final class MachineState: @unchecked Sendable {
 
   func registers(_ slice: Int) -> UnsafeMutablePointer<UInt32> {
     (registers.base + slice * unitsPerSlice * wordsPerUnit * 4).assumingMemoryBound(to: UInt32.self)
+  }
+
+  /// - Precondition: packets have `FURC_NPU_UNIT` bytes.
+  func quads(_ slice: Int) -> UnsafeMutablePointer<UInt8> {
+    guard let quads else { preconditionFailure("packets of \(machine.packetBytes) bytes") }
+    return (quads.base + slice * unitsPerSlice * Int(FURC_NPU_UNIT)).assumingMemoryBound(to: UInt8.self)
+  }
+
+  private func isQuads(_ slice: Int) -> UnsafeMutablePointer<UInt8> {
+    (isQuads.base + slice * (unitsPerSlice / 8 + 1)).assumingMemoryBound(to: UInt8.self)
+  }
+
+  func holdsQuads(_ slice: Int, _ blocks: Range<Int>) -> Bool {
+    let flags = isQuads(slice)
+    return blocks.allSatisfy { flags[$0] != 0 }
+  }
+
+  func setQuads(_ slice: Int, _ blocks: Range<Int>) {
+    let flags = isQuads(slice)
+    for block in blocks { flags[block] = 1 }
+  }
+
+  /// Makes words of all units of a slice.
+  func spreadQuads(_ slice: Int) {
+    guard quads != nil else { return }
+    let flags = isQuads(slice)
+    for block in 0..<(unitsPerSlice / 8) where flags[block] != 0 {
+      furc_npu_spread_quads(
+        quads(slice) + block * Int(FURC_NPU_BLOCK), registers(slice) + block * 8 * wordsPerUnit)
+      flags[block] = 0
+    }
   }
 
   func vectors(_ slice: Int) -> UnsafeMutablePointer<UInt32> {

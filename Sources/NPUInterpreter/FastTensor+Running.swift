@@ -1,0 +1,218 @@
+import CKernels
+import Machine
+import NPUISA
+import Support
+import Tensors
+
+// Running it.
+extension FastTensor {
+  /// What a run works on, and where what it computes goes: `stagedBytes` per slice.
+  private struct Work: @unchecked Sendable {
+    let state: MachineState
+    let words: UnsafeMutableRawPointer
+    let staged: UnsafeMutableRawPointer
+    let threads: Int
+    let landsAtOnce: Bool
+  }
+
+  /// Computes what the instruction will write into `staged`.
+  /// - Parameter landsAtOnce: whether that goes to the sink slice by slice; only if `readsItsDestination` is not set.
+  /// - Returns: false if the data does not allow it, and the instruction must be walked.
+  /// - Throws: `accumulatorOverflow`, `addressRange`, `invalidKernel` for a requantization constant.
+  func compute(
+    _ state: MachineState, _ scratch: FastScratch, _ staged: Bytes, threads: Int, landsAtOnce: Bool
+  ) throws(Diagnostic) -> Bool {
+    let slices = plan.slices
+    let threads = threadsWorthWhile(threads)
+    nonisolated(unsafe) let target = staged.base
+    if let load {
+      Parallel.forEach(slices, threads: threads) { slice in
+        load.run(self.plan, state, slice, target + slice * self.stagedBytes)
+      }
+      return true
+    }
+    let work = Work(
+      state: state, words: try scratch.words.reserve(slices * wordsPerSlice * 4), staged: target,
+      threads: threads, landsAtOnce: landsAtOnce)
+    if let product, (0..<slices).allSatisfy({ state.holdsQuads(plan.first + $0, product.blocks) }) {
+      try multiply(product, scratch, work)
+      return true
+    }
+    if isContract { for slice in 0..<slices { state.spreadQuads(plan.first + slice) } }
+    let elementSize = halves ? 2 : 4
+    nonisolated(unsafe) let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)
+    nonisolated(unsafe) let masks = needsMasks ? try scratch.masks.reserve(slices * packets * 4) : nil
+    let sliceBytes = packets * pitch * elementSize
+    let fetched = Parallel.map(slices, threads: threads) { slice in
+      self.fetch(state, slice, x + slice * sliceBytes, masks.map { $0 + slice * self.packets * 4 })
+    }
+    guard fetched.allSatisfy({ $0 }) else { throw leavesMemory }
+    if case .registerFile = body.sink {
+      Parallel.forEach(slices, threads: threads) { slice in
+        self.passPackets(slice, x, target + slice * self.stagedBytes)
+        if landsAtOnce { self.land(slice, target, state) }
+      }
+      return true
+    }
+    let statuses = Parallel.map(slices, threads: threads) { slice in
+      self.accumulate(
+        state, slice, x, masks, work.words + slice * self.wordsPerSlice * 4,
+        target + slice * self.stagedBytes)
+    }
+    if statuses.contains(.mustWalk) { return false }
+    if statuses.contains(.overflow) { throw overflow }
+    try leave(scratch, work)
+    return true
+  }
+
+  private func threadsWorthWhile(_ threads: Int) -> Int {
+    plan.shape.nest * plan.packet * max(flits, 1) * plan.slices < 1 << 18 ? 1 : threads
+  }
+
+  private var leavesMemory: Diagnostic { Diagnostic(.addressRange, "a fetch leaves the SRAM of its slice") }
+  private var overflow: Diagnostic { Diagnostic(.accumulatorOverflow, "an integer sum leaves 32 bits") }
+  private var badConstant: Diagnostic {
+    Diagnostic(.invalidKernel, "P3: a multiplier or shift of requant is out of range")
+  }
+
+  // MARK: Bytes
+
+  /// A contraction of bytes with weights in blocks, and all that follows.
+  private func multiply(_ product: QuadProduct, _ scratch: FastScratch, _ work: Work) throws(Diagnostic) {
+    let (slices, steps) = (plan.slices, plan.shape.steps)
+    let classes = product.maySkip ? product.classes(plan) : []
+    let places = try places(product, classes, work)
+    nonisolated(unsafe) let room = try scratch.sums.reserve(slices * steps * 4)
+    let goesThrough = body.reducer.kind == .none && body.accumulate.finish != .keep
+    let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
+      let sums = (room + slice * steps * 4).assumingMemoryBound(to: Int32.self)
+      let result = (work.words + slice * self.wordsPerSlice * 4).assumingMemoryBound(to: Int32.self)
+      product.run(
+        self.plan, work.state, slice, classes.isEmpty ? nil : places[classes[slice]], sums: sums, result,
+        level: self.level)
+      guard self.carry(result, steps * 8, slice, work) else { return .overflow }
+      guard goesThrough else { return .done }
+      return self.finishAndLand(slice, work.words, work) ? .done : .badConstant
+    }
+    if statuses.contains(.overflow) { throw overflow }
+    if statuses.contains(.badConstant) { throw badConstant }
+    if !goesThrough { try leave(scratch, work) }
+  }
+
+  /// By class; found once, unless they are many.
+  private func places(
+    _ product: QuadProduct, _ classes: [Int], _ work: Work
+  ) throws(Diagnostic) -> [QuadProduct.Places] {
+    if let known = knownPlaces { return known }
+    let found = Parallel.map((classes.max() ?? -1) + 1, threads: work.threads) { number in
+      var job = self.fetchJob(work.state, classes.firstIndex(of: number) ?? 0)
+      return product.places(&job)
+    }
+    let places = found.compactMap { $0 }
+    guard places.count == found.count else { throw leavesMemory }
+    if places.count * packets < 1 << 16 { knownPlaces = places }
+    return places
+  }
+
+  /// Adds what the accumulators hold, or leaves the sums there.
+  /// - Returns: false if a sum that drains leaves 32 bits.
+  private func carry(
+    _ result: UnsafeMutablePointer<Int32>, _ count: Int, _ slice: Int, _ work: Work
+  ) -> Bool {
+    let accumulate = body.accumulate
+    let from = accumulate.start == .keep ? work.state.cells(plan.first + slice) : nil
+    if accumulate.finish == .keep {
+      let cells = (work.staged + slice * stagedBytes).assumingMemoryBound(to: Int64.self)
+      for index in 0..<count { cells[index] = Int64(result[index]) &+ (from.map { $0[index] } ?? 0) }
+      return true
+    }
+    guard let from else { return true }
+    var lost: Int64 = 0
+    for index in 0..<count {
+      let sum = from[index] &+ Int64(result[index])
+      result[index] = Int32(truncatingIfNeeded: sum)
+      lost |= sum ^ Int64(result[index])
+    }
+    return lost == 0
+  }
+
+  // MARK: Behind the sums
+
+  /// What becomes of the words: reducer, vector program.
+  private func leave(_ scratch: FastScratch, _ work: Work) throws(Diagnostic) {
+    let slices = plan.slices
+    if body.accumulate.finish == .keep {
+      if work.landsAtOnce { for slice in 0..<slices { land(slice, work.staged, work.state) } }
+      return
+    }
+    guard body.reducer.kind != .none else {
+      let done = Parallel.map(slices, threads: work.threads) { slice in
+        self.finishAndLand(slice, work.words, work)
+      }
+      if done.contains(false) { throw badConstant }
+      return
+    }
+    nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
+    let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
+      guard self.combine(slice, work.words, sums) else { return .overflow }
+      return self.finishAndLand(slice, sums, work) ? .done : .badConstant
+    }
+    if statuses.contains(.overflow) { throw overflow }
+    if statuses.contains(.badConstant) { throw badConstant }
+  }
+
+  /// - Returns: false for a constant that a program may not have.
+  private func finishAndLand(_ slice: Int, _ words: UnsafeMutableRawPointer, _ work: Work) -> Bool {
+    guard goesOn(slice) else { return true }
+    let staged = work.staged + slice * stagedBytes
+    guard finish(work.state, slice, words + slice * wordsPerSlice * 4, staged) else { return false }
+    if work.landsAtOnce { land(slice, work.staged, work.state) }
+    return true
+  }
+
+  // MARK: Landing
+
+  /// A load of weights, without a stage between.
+  func run(_ load: QuadLoad, _ state: MachineState, threads: Int) {
+    Parallel.forEach(plan.slices, threads: threadsWorthWhile(threads)) { slice in
+      let number = self.plan.first + slice
+      let target = state.quads(number) + load.blocks.lowerBound * Int(FURC_NPU_BLOCK)
+      load.run(self.plan, state, slice, UnsafeMutableRawPointer(target))
+      state.setQuads(number, load.blocks)
+    }
+  }
+
+  /// Puts what `compute` left into the memory of the sink.
+  func land(_ staged: Bytes, _ state: MachineState) {
+    for slice in 0..<plan.slices { land(slice, staged.base, state) }
+  }
+
+  private func land(_ slice: Int, _ staged: UnsafeMutableRawPointer, _ state: MachineState) {
+    guard goesOn(slice) else { return }
+    let (number, source) = (plan.first + slice, staged + slice * stagedBytes)
+    if let load {
+      let target = state.quads(number) + load.blocks.lowerBound * Int(FURC_NPU_BLOCK)
+      UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: load.stagedBytes)
+      return state.setQuads(number, load.blocks)
+    }
+    if case .registerFile = body.sink { state.spreadQuads(number) }
+    var places = places
+    furc_npu_scatter(&places, source, sinkBase(state, number))
+  }
+
+  private func sinkBase(_ state: MachineState, _ slice: Int) -> UnsafeMutableRawPointer {
+    if body.accumulate.finish == .keep { return UnsafeMutableRawPointer(state.cells(slice)) }
+    return switch body.sink {
+    case .commit(let commit): state.sram(slice) + Int(commit.base)
+    case .registerFile(let base): state.registers(slice).raw + Int(base) * state.wordsPerUnit * 4
+    case .vectorRegisters(let base): state.vectors(slice).raw + Int(base) * 4
+    case .tables(let base): state.tables(slice).raw + Int(base) * 4
+    }
+  }
+
+  func digit(_ slice: Int) -> Int { slice / Int(body.reducer.stride) % Int(body.reducer.size) }
+
+  func goesOn(_ slice: Int) -> Bool {
+    body.reducer.kind == .none || body.reducer.output != .one || digit(slice) == 0
+  }
+}

@@ -1,0 +1,144 @@
+import Machine
+import NPUISA
+import NPUInterpreter
+import Support
+import TargetFiles
+import Tensors
+import TestSupport
+import Testing
+
+/// Contractions of i8 as compilers write them, on a few slices of the real machine: pixels, groups of lanes, taps, bounds,
+/// rings, sums that carry on. All modes agree.
+struct InterpreterBytesTests {
+  private static func machine() throws -> SliceMachine {
+    var machine = try Targets.builtin("warboy").machine
+    machine.slices = 4
+    machine.sramBytesPerSlice = 16384
+    return machine
+  }
+
+  @Test(arguments: Seed.all) func modesAgree(_ seed: Seed) throws {
+    var random = seed.random
+    let machine = try Self.machine()
+    func pick<Value>(_ list: [Value]) -> Value { list[Int.random(in: 0..<list.count, using: &random)] }
+    for round in 0..<80 {
+      var bench = try Bench(machine: machine)
+      for slice in 0..<machine.slices {
+        for start in [0, 4096, 8192] {
+          bench.put(
+            (0..<4096).map { _ in UInt8.random(in: 0...255, using: &random) }, slice: slice, at: start)
+        }
+      }
+      let packet = pick([4, 8, 16, 16])
+      let (rows, columns, taps) = (pick([1, 2, 5]), pick([1, 3, 4]), pick([1, 3]))
+      let (packets, groups) = (pick([1, 2]), pick([1, 2, 3]))
+      let ring = pick([1, 1, 2, 4])
+      let units = groups * taps * packets * ring * 8
+      // Weights, each slice all of its own or a part of a ring's.
+      let dealt = pick([1, 2])
+      let target = units > 448 ? 0 : pick([0, 64])
+      guard units <= 512 else { continue }
+      let isOdd = pick([false, false, false, true])
+      bench.sub {
+        $0.sliceCount = UInt16(machine.slices)
+        $0.fetch.base = 4096
+        $0.fetch.packetElements = 16
+        // One of them in words only.
+        $0.fetch.zeroPoint = isOdd ? 1 : 0
+        $0.loops = [.init(units / dealt, fetch: 16, register: dealt)]
+        if dealt > 1 {
+          var loop = TensorInstruction.Loop(dealt, register: 1)
+          loop.kind = .ring1
+          $0.loops.append(loop)
+          $0.exchange.kind = .broadcast1
+          $0.exchange.outer = UInt16(dealt)
+          $0.exchange.inner = UInt16(pick([1, 2]))
+        }
+        $0.sink = .registerFile(base: Int32(target))
+      }
+      let width = columns + taps - 1
+      let isBounded = ring == 1 && pick([true, false])
+      let isPartial = ring == 1 && pick([true, false, false])
+      let (carries, element) = (pick([true, false]), pick([ElementType.i8, .i32]))
+      let zero = Int16(pick([0, 5, -128, 127]))
+      for part in 0..<(carries ? 2 : 1) {
+        bench.main {
+          $0.sliceCount = UInt16(machine.slices)
+          $0.fetch.base = Int32(part * 512)
+          $0.fetch.packetElements = UInt8(packet)
+          $0.fetch.zeroPoint = zero
+          let perGroup = taps * packets * ring * 8
+          let pixel = packets * packet
+          var group = TensorInstruction.Loop(groups, register: perGroup, commit: element.size * 8)
+          group.kind = .reuse
+          let reduced: [TensorInstruction.Loop] = [
+            .init(taps, reduced: true, fetch: pixel, register: packets * ring * 8),
+            .init(packets, reduced: true, fetch: packet, register: ring * 8),
+          ]
+          let retained: [TensorInstruction.Loop] = [
+            .init(rows, fetch: width * pixel, commit: columns * groups * element.size * 8),
+            .init(columns, fetch: pixel, commit: groups * element.size * 8),
+          ]
+          $0.loops = (carries ? reduced + retained : retained + reduced)
+          if ring > 1 {
+            var loop = TensorInstruction.Loop(ring, reduced: true, register: 8)
+            loop.kind = .ring1
+            $0.loops.insert(loop, at: carries ? 2 : 4)
+            $0.exchange.kind = .broadcast1
+            $0.exchange.outer = UInt16(ring)
+            $0.exchange.inner = UInt16(ring == 4 ? 1 : pick([1, 2]))
+          }
+          let (row, tap, column) = carries ? (2, 0, 3) : (0, 2, 1)
+          if isBounded {
+            var bound = TensorInstruction.Bound()
+            bound.coefficients = [Int32](repeating: 0, count: $0.loops.count + 1)
+            bound.coefficients[column] = 1
+            bound.coefficients[tap] = 1
+            bound.origin = -1
+            bound.high = Int32(columns)
+            var other = TensorInstruction.Bound()
+            other.coefficients = [Int32](repeating: 0, count: $0.loops.count + 1)
+            other.coefficients[row] = 1
+            (other.divisor, other.modulus, other.step) = (2, 2, Int32(rows))
+            other.high = Int32(2 * rows - 1)
+            $0.fetch.bounds = [bound, other]
+          }
+          if isPartial {
+            $0.fetch.validLoop = UInt8(carries ? 1 : 3)
+            $0.fetch.validCount = UInt32(packets * packet - 1)
+          }
+          $0.loops.append(group)
+          $0.accumulate.kind = .contract
+          $0.accumulate.lanes = 8
+          $0.accumulate.treeDepth = UInt8(packet.trailingZeroBitCount)
+          $0.accumulate.registerBase = Int32(target)
+          $0.accumulate.start = part == 0 ? .zero : .keep
+          $0.accumulate.finish = carries && part == 0 ? .keep : .drain
+          if carries, part == 0 {
+            for index in $0.loops.indices { $0.loops[index].commitStride = 0 }
+            $0.sink = .commit(.init())
+          } else {
+            $0.sink = .commit(.init(at: 12288, element, 8))
+          }
+        }
+      }
+      var strict = try NPUInterpreter(bench.program, on: machine, mode: .strict)
+      let expected = try strict.run(inputs: [:])
+      #expect(expected.findings.isEmpty, "round \(round): \(expected.findings.prefix(2))")
+      for mode in [NPUInterpreter.Mode.fast, .jitter(seed: random.next())] {
+        for threads in 1...2 {
+          var other = try NPUInterpreter(bench.program, on: machine, mode: mode, threads: threads)
+          let result = try other.run(inputs: [:])
+          #expect(result.ticks == expected.ticks || mode != .fast)
+          // Jitter leaves noise in files that nothing was written to.
+          for memory in NPUInterpreter.Memory.allCases where mode == .fast || memory == .sram {
+            for slice in 0..<machine.slices {
+              let isEqual = other.contents(memory, slice: slice) == strict.contents(memory, slice: slice)
+              #expect(isEqual, "round \(round), \(mode): \(memory) of slice \(slice)")
+            }
+          }
+        }
+      }
+    }
+  }
+}
