@@ -191,6 +191,38 @@ void LEVEL(furc_npu_contract_columns_i16)(
   }
 }
 
+/* acc[e] += x[e] * w[e] */
+FURC_INLINE void eight_products(i32x8 *acc, const int16_t *x, const int16_t *w) {
+#ifdef NPU_AVX2
+  /* Pairs of a number and zero. */
+  __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)x));
+  __m256i b = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)w));
+  *acc += (i32x8)_mm256_madd_epi16(a, b);
+#else
+  for (int e = 0; e < 8; e++) (*acc)[e] += (int32_t)x[e] * w[e];
+#endif
+}
+
+void LEVEL(furc_npu_contract_channels_i16)(
+    const furc_npu_steps *job, const int16_t *x, const int16_t *w, int lanes, int32_t *result) {
+  int packet = job->packet;
+  for (int64_t s = 0; s < job->steps; s++) {
+    const int16_t *xs = x + job->xb[s], *ws = w + job->wb[s];
+    for (int e = 0; e < packet; e += 8) {
+      for (int l = 0; l < lanes; l += 4) {
+        i32x8 acc[4] = {0};
+        for (int64_t k = 0; k < job->count; k++) {
+          const int16_t *xp = xs + job->xo[k] + e, *wp = ws + job->wo[k] + l * packet + e;
+          for (int i = 0; i < 4; i++) eight_products(&acc[i], xp, wp + i * packet);
+        }
+        for (int i = 0; i < 4 && l + i < lanes; i++) {
+          __builtin_memcpy(result + (s * lanes + l + i) * packet + e, &acc[i], 32);
+        }
+      }
+    }
+  }
+}
+
 #define CONTRACT_FLOAT(NAME, VECTOR, SCALAR, CANONICAL)                                             \
   void LEVEL(NAME)(const furc_npu_steps *job, const float *x, const float *w, SCALAR *result) {     \
     int packet = job->packet, depth = job->depth;                                                   \

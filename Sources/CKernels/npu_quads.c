@@ -135,3 +135,17 @@ void furc_npu_fill_side(
     }
   }
 }
+
+#define WIDEN(PACKET)                                                                                      \
+  for (int64_t p = 0; p < count; p++, result += pitch) {                                                   \
+    const int8_t *x = places[p] >= 0 ? memory + places[p] : side - (int64_t)FURC_NPU_UNIT * (places[p] + 1); \
+    for (int e = 0; e < (PACKET); e++) result[e] = (int16_t)(x[e] - zero_point);                           \
+    for (int e = (PACKET); e < pitch; e++) result[e] = 0;                                                  \
+  }
+
+void furc_npu_widen(
+    const int8_t *memory, const int32_t *places, const int8_t *side, int64_t count, int32_t packet, int32_t zero_point,
+    int16_t *result, int32_t pitch) {
+  if (packet == 16 && pitch == 16) WIDEN(16)
+  else WIDEN(packet)
+}

@@ -17,6 +17,7 @@
 BOTH(int, furc_npu_fetch_packets, const furc_npu_fetch *)
 BOTH(void, furc_npu_contract_i16, const furc_npu_steps *, const int16_t *, const int16_t *, int32_t *)
 BOTH(void, furc_npu_contract_columns_i16, const furc_npu_steps *, const int16_t *, const int16_t *, int32_t *)
+BOTH(void, furc_npu_contract_channels_i16, const furc_npu_steps *, const int16_t *, const int16_t *, int, int32_t *)
 BOTH(void, furc_npu_contract_f32, const furc_npu_steps *, const float *, const float *, float *)
 BOTH(void, furc_npu_contract_f64, const furc_npu_steps *, const float *, const float *, double *)
 BOTH(int, furc_npu_reduce, const furc_npu_steps *, const uint32_t *, int, int, uint32_t *)
@@ -32,6 +33,11 @@ void furc_npu_contract_i16(
 void furc_npu_contract_columns_i16(
     const furc_npu_steps *job, const int16_t *x, const int16_t *w, int32_t *result, int level) {
   SELECT(furc_npu_contract_columns_i16, job, x, w, result);
+}
+
+void furc_npu_contract_channels_i16(
+    const furc_npu_steps *job, const int16_t *x, const int16_t *w, int lanes, int32_t *result, int level) {
+  SELECT(furc_npu_contract_channels_i16, job, x, w, lanes, result);
 }
 
 void furc_npu_contract_f32(

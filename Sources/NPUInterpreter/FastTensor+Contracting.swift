@@ -35,6 +35,13 @@ extension FastTensor {
     let perStep = 255 * max(Int(greatest), 1) * (plan.packet / plan.columns)
     let chunk = max(Int(Int32.max) / perStep, 1)
     let isSequential = body.accumulate.laneOrder == .sequential
+    let isWhole = Int(job.count) <= chunk && body.accumulate.start == .zero && body.accumulate.finish != .keep
+    if isSequential, isWhole, plan.columns == plan.packet, plan.packet % 8 == 0 {
+      furc_npu_contract_channels_i16(
+        &job, x.assumingMemoryBound(to: Int16.self), w, lanes, words.assumingMemoryBound(to: Int32.self),
+        level)
+      return .done
+    }
     let columns =
       isSequential ? UnsafeMutableRawPointer.allocate(byteCount: wordsOfSteps * 4, alignment: 64) : words
     defer { if isSequential { columns.deallocate() } }
@@ -48,7 +55,7 @@ extension FastTensor {
       }
     }
     let isKept = body.accumulate.finish == .keep
-    if Int(job.count) <= chunk, body.accumulate.start == .zero, !isKept {
+    if isWhole {
       run(result)
     } else {
       var totals = [Int64](repeating: 0, count: wordsOfSteps)

@@ -43,6 +43,20 @@ extension FastTensor {
     nonisolated(unsafe) let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)
     nonisolated(unsafe) let masks = needsMasks ? try scratch.masks.reserve(slices * packets * 4) : nil
     let sliceBytes = packets * pitch * elementSize
+    if isWidened {
+      let (classes, places) = try places(state, threads: threads)
+      Parallel.forEach(slices, threads: threads) { slice in
+        let memory = state.sram(self.plan.first + slice)
+        let zero = Int32(self.body.fetch.zeroPoint)
+        places[classes[slice]].withSide(memory, zeroPoint: zero) { addresses, side in
+          furc_npu_widen(
+            memory.assumingMemoryBound(to: Int8.self), addresses, side, Int64(self.packets),
+            Int32(self.plan.packet), zero, (x + slice * sliceBytes).assumingMemoryBound(to: Int16.self),
+            Int32(self.pitch))
+        }
+      }
+      return try goOn(state, scratch, work, x, nil)
+    }
     let fetched = Parallel.map(slices, threads: threads) { slice in
       self.fetch(state, slice, x + slice * sliceBytes, masks.map { $0 + slice * self.packets * 4 })
     }
@@ -54,10 +68,19 @@ extension FastTensor {
       }
       return true
     }
-    let statuses = Parallel.map(slices, threads: threads) { slice in
+    return try goOn(state, scratch, work, x, masks)
+  }
+
+  /// What follows the fetch.
+  private func goOn(
+    _ state: MachineState, _ scratch: FastScratch, _ work: Work, _ x: UnsafeMutableRawPointer,
+    _ masks: UnsafeMutableRawPointer?
+  ) throws(Diagnostic) -> Bool {
+    nonisolated(unsafe) let (x, masks) = (x, masks)
+    let statuses = Parallel.map(plan.slices, threads: work.threads) { slice in
       self.accumulate(
         state, slice, x, masks, work.words + slice * self.wordsPerSlice * 4,
-        target + slice * self.stagedBytes)
+        work.staged + slice * self.stagedBytes)
     }
     if statuses.contains(.mustWalk) { return false }
     if statuses.contains(.overflow) { throw overflow }
@@ -80,8 +103,7 @@ extension FastTensor {
   /// A contraction of bytes with weights in blocks, and all that follows.
   private func multiply(_ product: QuadProduct, _ scratch: FastScratch, _ work: Work) throws(Diagnostic) {
     let (slices, steps) = (plan.slices, plan.shape.steps)
-    let classes = product.maySkip ? product.classes(plan) : []
-    let places = try places(product, classes, work)
+    let (classes, places) = try product.maySkip ? places(work.state, threads: work.threads) : ([], [])
     nonisolated(unsafe) let room = try scratch.sums.reserve(slices * steps * 4)
     let goesThrough = body.reducer.kind == .none && body.accumulate.finish != .keep
     let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
@@ -99,19 +121,20 @@ extension FastTensor {
     if !goesThrough { try leave(scratch, work) }
   }
 
-  /// By class; found once, unless they are many.
+  /// By slice the class, and by class where packets lie; found once, unless they are many.
   private func places(
-    _ product: QuadProduct, _ classes: [Int], _ work: Work
-  ) throws(Diagnostic) -> [QuadProduct.Places] {
+    _ state: MachineState, threads: Int
+  ) throws(Diagnostic) -> (classes: [Int], places: [PacketPlaces]) {
     if let known = knownPlaces { return known }
-    let found = Parallel.map((classes.max() ?? -1) + 1, threads: work.threads) { number in
-      var job = self.fetchJob(work.state, classes.firstIndex(of: number) ?? 0)
-      return product.places(&job)
+    let classes = PacketPlaces.classes(plan)
+    let found = Parallel.map((classes.max() ?? -1) + 1, threads: threads) { number in
+      var job = self.fetchJob(state, classes.firstIndex(of: number) ?? 0)
+      return PacketPlaces(self.packets, &job)
     }
     let places = found.compactMap { $0 }
     guard places.count == found.count else { throw leavesMemory }
-    if places.count * packets < 1 << 16 { knownPlaces = places }
-    return places
+    if places.count * packets < 1 << 16 { knownPlaces = (classes, places) }
+    return (classes, places)
   }
 
   /// Adds what the accumulators hold, or leaves the sums there.

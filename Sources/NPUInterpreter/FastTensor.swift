@@ -37,8 +37,10 @@ final class FastTensor: @unchecked Sendable {
   /// Bytes of weights in blocks: a load of them, and a contraction with them.
   let load: QuadLoad?
   let product: QuadProduct?
-  /// Of the product, once they were found.
-  var knownPlaces: [QuadProduct.Places]?
+  /// Whether packets of i8 come to the contraction as 16-bit integers, from places that are found once.
+  let isWidened: Bool
+  /// Once they were found.
+  var knownPlaces: (classes: [Int], places: [PacketPlaces])?
 
   var body: TensorInstruction { plan.body }
   var isContract: Bool { body.accumulate.kind == .contract }
@@ -61,6 +63,10 @@ final class FastTensor: @unchecked Sendable {
     let isContract = body.accumulate.kind == .contract
     let isRegisterSink = if case .registerFile = body.sink { true } else { false }
     halves = isContract && plan.sum == .integer
+    isWidened =
+      halves && body.fetch.element == .i8 && body.fetch.table == nil && body.fetch.outside == nil
+      && (-128...127).contains(body.fetch.zeroPoint) && plan.packet <= Int(FURC_NPU_UNIT)
+      && machine.sramBytesPerSlice < 1 << 31
     pitch = isRegisterSink ? machine.packetBytes : halves ? plan.packet + plan.packet % 2 : plan.width
     let room = plan.slices.multipliedReportingOverflow(by: packets * pitch)
     guard plan.shape.nest < 1 << 28, packets < 1 << 28, !room.overflow, room.partialValue < 1 << 28,

@@ -20,7 +20,6 @@ struct QuadProduct {
   let blocks: Range<Int>
   /// Whether elements may be skipped.
   let maySkip: Bool
-  private let packets: Int
 
   /// Sums of so many products stay within 32 bits with 128 more in every weight.
   private static let mostElements = 1 << 16
@@ -59,7 +58,6 @@ struct QuadProduct {
     wb = list(columns, weights).map { $0 + base }
     wo = list(plan.reduced, weights)
     (pixels, groups) = (xb.count, wb.count)
-    packets = plan.shape.fetches
     let span = TensorPlan.span(
       Int(accumulate.registerBase), used.map { (plan.sizes[$0], Int(body.loops[$0].registerStride)) })
     guard span.lowerBound >= 0, span.upperBound + 8 <= machine.registerFileBytes / machine.packetBytes else {
@@ -70,53 +68,12 @@ struct QuadProduct {
     guard maySkip ? body.exchange.kind == .forward : plan.fetchStaysInside else { return nil }
   }
 
-  /// Where the packets of slices lie that are inside their bounds alike.
-  struct Places {
-    fileprivate var addresses: [Int32]
-    fileprivate var parts: [furc_npu_part]
-  }
-
-  /// - Parameter job: of one of the slices.
-  /// - Returns: nil if a fetch leaves the SRAM.
-  func places(_ job: inout furc_npu_fetch) -> Places? {
-    var places = Places(addresses: [], parts: [])
-    var count: Int64 = 0
-    places.addresses = [Int32](unsafeUninitializedCapacity: packets) { addresses, initialized in
-      places.parts = [furc_npu_part](unsafeUninitializedCapacity: packets) { parts, filled in
-        count = furc_npu_place_packets(&job, addresses.baseAddress, parts.baseAddress)
-        filled = max(Int(count), 0)
-      }
-      initialized = count < 0 ? 0 : packets
-    }
-    return count < 0 ? nil : places
-  }
-
-  /// By slice a number that is the same for those that are inside their bounds alike.
-  func classes(_ plan: TensorPlan) -> [Int] {
-    var known: [[Int]: Int] = [:]
-    return (0..<plan.slices).map { slice in
-      let key = plan.body.fetch.bounds.map { bound -> Int in
-        let origin =
-          Int(bound.origin) + slice / Int(bound.divisor) % Int(bound.modulus) * Int(bound.step)
-        let reached = TensorPlan.span(
-          origin,
-          plan.time.map { (plan.sizes[$0], Int(bound.coefficients[$0])) }
-            + [(plan.packet, Int(bound.elementCoefficient))])
-        let isInside = reached.lowerBound >= Int(bound.low) && reached.upperBound < Int(bound.high)
-        return isInside ? Int.min : origin
-      }
-      let number = known[key] ?? known.count
-      known[key] = number
-      return number
-    }
-  }
-
   /// The sums of a slice, [step][lane].
   /// - Parameters:
   ///   - places: if anything may be skipped.
   ///   - sums: room for a word per pixel.
   func run(
-    _ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ places: Places?,
+    _ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ places: PacketPlaces?,
     sums: UnsafeMutablePointer<Int32>, _ result: UnsafeMutablePointer<Int32>, level: Int32
   ) {
     let source = plan.source(of: slice, [Int](repeating: 0, count: 8)).slice
@@ -147,16 +104,9 @@ struct QuadProduct {
     }
     let memory = state.sram(plan.first + source)
     job.x = UnsafePointer(memory.assumingMemoryBound(to: Int8.self))
-    let count = places.parts.count
-    withUnsafeTemporaryAllocation(of: Int8.self, capacity: (count + 1) * Int(FURC_NPU_UNIT)) { side in
-      furc_npu_fill_side(
-        UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), places.parts, Int64(count), job.zero_point,
-        side.baseAddress)
-      job.side = UnsafePointer(side.baseAddress)
-      places.addresses.withUnsafeBufferPointer { addresses in
-        job.places = addresses.baseAddress
-        run(numbersB, numbersO)
-      }
+    places.withSide(memory, zeroPoint: job.zero_point) { addresses, side in
+      (job.places, job.side) = (addresses, side)
+      run(numbersB, numbersO)
     }
   }
 }

@@ -63,6 +63,9 @@ void furc_npu_contract_i16(
 /* w: [8 lanes][element]. result: [step][column][8]; must not overflow. */
 void furc_npu_contract_columns_i16(
     const furc_npu_steps *job, const int16_t *x, const int16_t *w, int32_t *result, int level);
+/* A column per element. w: [8 lanes][element], the packet a multiple of 8. result: [step][lane][element]; must not overflow. */
+void furc_npu_contract_channels_i16(
+    const furc_npu_steps *job, const int16_t *x, const int16_t *w, int lanes, int32_t *result, int level);
 /* w: [element][8 lanes]. result: [step][column][8], holds what the chains start from; NaN become canonical. */
 void furc_npu_contract_f32(
     const furc_npu_steps *job, const float *x, const float *w, float *result, int level);

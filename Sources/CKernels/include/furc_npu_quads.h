@@ -51,6 +51,11 @@ int64_t furc_npu_place_packets(const furc_npu_fetch *job, int32_t *places, furc_
 void furc_npu_fill_side(
     const uint8_t *memory, const furc_npu_part *parts, int64_t count, int32_t zero_point, int8_t *side);
 
+/* The packets as 16-bit integers less the zero point, `pitch` from one to the next; zero beyond the packet. */
+void furc_npu_widen(
+    const int8_t *memory, const int32_t *places, const int8_t *side, int64_t count, int32_t packet, int32_t zero_point,
+    int16_t *result, int32_t pitch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,59 @@
+import CKernels
+import NPUISA
+import Support
+
+/// Where the packets of i8 lie that slices fetch which are inside their bounds alike.
+struct PacketPlaces {
+  private(set) var addresses: [Int32] = []
+  private var parts: [furc_npu_part] = []
+
+  /// - Parameters:
+  ///   - packets: of a slice.
+  ///   - job: of one of the slices.
+  /// - Returns: nil if a fetch leaves the SRAM.
+  init?(_ packets: Int, _ job: inout furc_npu_fetch) {
+    var count: Int64 = 0
+    addresses = [Int32](unsafeUninitializedCapacity: packets) { addresses, initialized in
+      parts = [furc_npu_part](unsafeUninitializedCapacity: packets) { parts, filled in
+        count = furc_npu_place_packets(&job, addresses.baseAddress, parts.baseAddress)
+        filled = max(Int(count), 0)
+      }
+      initialized = count < 0 ? 0 : packets
+    }
+    if count < 0 { return nil }
+  }
+
+  /// Calls `body` with the addresses, and what stands for packets of which something is skipped.
+  func withSide(
+    _ memory: UnsafeMutableRawPointer, zeroPoint: Int32,
+    _ body: (UnsafePointer<Int32>?, UnsafePointer<Int8>?) -> Void
+  ) {
+    let unit = Int(FURC_NPU_UNIT)
+    withUnsafeTemporaryAllocation(of: Int8.self, capacity: (parts.count + 1) * unit) { side in
+      furc_npu_fill_side(
+        UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), parts, Int64(parts.count), zeroPoint,
+        side.baseAddress)
+      addresses.withUnsafeBufferPointer { body($0.baseAddress, UnsafePointer(side.baseAddress)) }
+    }
+  }
+
+  /// By slice a number that is the same for those that are inside their bounds alike.
+  static func classes(_ plan: TensorPlan) -> [Int] {
+    var known: [[Int]: Int] = [:]
+    return (0..<plan.slices).map { slice in
+      let key = plan.body.fetch.bounds.map { bound -> Int in
+        let origin =
+          Int(bound.origin) + slice / Int(bound.divisor) % Int(bound.modulus) * Int(bound.step)
+        let reached = TensorPlan.span(
+          origin,
+          plan.time.map { (plan.sizes[$0], Int(bound.coefficients[$0])) }
+            + [(plan.packet, Int(bound.elementCoefficient))])
+        let isInside = reached.lowerBound >= Int(bound.low) && reached.upperBound < Int(bound.high)
+        return isInside ? Int.min : origin
+      }
+      let number = known[key] ?? known.count
+      known[key] = number
+      return number
+    }
+  }
+}
