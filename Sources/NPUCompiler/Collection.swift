@@ -125,6 +125,52 @@ extension ProgramCompiler {
     return Tile(placement: collected.placement, operand: operand, origin: origin, bytes: bytes)
   }
 
+  /// A value that all slices of a digit want alike, from elsewhere: a part is copied to each, and the switch brings them
+  /// together. The tile ends with the kernel.
+  /// - Parameter order: of the dimensions in the tile.
+  /// - Returns: nil where there are no such digits, or no parts.
+  mutating func broughtInParts(
+    _ home: Home, _ operand: Operand, _ need: [Placement.Dimension], _ geometry: Geometry, order: [Int],
+    origin: [Int]
+  ) throws(Failure) -> Tile? {
+    let copies = geometry.copies(of: operand).map {
+      Geometry.Digit(count: $0.count, sliceStride: $0.sliceStride)
+    }
+    guard let digit = copies.max(by: { ($0.count, $0.sliceStride) < ($1.count, $1.sliceStride) }),
+      let index = order.last, digit.count > 1, geometry.sliceCount & (geometry.sliceCount - 1) == 0
+    else { return nil }
+    let whole = need[index]
+    let unit = operand.type.element.size
+    var parts = need
+    guard whole.blocks == 1, whole.origin == 0, whole.span == whole.extent,
+      whole.extent % (digit.count * 8) == 0
+    else { return nil }
+    parts[index].blocks = digit.count
+    parts[index].step = whole.extent / digit.count
+    parts[index].span = parts[index].step
+    parts[index].defined = parts[index].step
+    parts[index].sliceStride = digit.sliceStride
+    guard let merge = Merge(index, parts[index], whole) else { return nil }
+    let size = Placement.pack(&parts, order: order, unit: unit)
+    // Nothing of it stays where there is no room for the tile beside its parts.
+    var trial = self
+    guard let offset = trial.sram.allocate(size) else { return nil }
+    trial.temporaries.append(offset)
+    let from = trial.transposed(home, innermost: index)?.placement ?? home.placement
+    let placement = Placement(sram: offset, parts, operand.type.element)
+    // The switch reads blocks whole.
+    if parts.contains(where: \.isUneven) {
+      trial.clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: false)
+    }
+    try trial.copyValue(from, to: placement, copies: copies.filter { $0 != digit })
+    let lying = Home(placement: placement, owned: offset..<(offset + size))
+    guard let tile = trial.merging(lying, merge, index, geometry.sliceCount) else { return nil }
+    self = trial
+    return Tile(
+      placement: tile.placement, operand: operand, origin: origin,
+      bytes: tile.owned ?? 0..<machine.sramBytesPerSlice)
+  }
+
   /// One pass of the switch; nil where there is no room.
   private mutating func merging(_ home: Home, _ merge: Merge, _ innermost: Int, _ sliceCount: Int) -> Home? {
     let source = home.placement

@@ -246,6 +246,11 @@ struct ProgramCompiler {
     let unit = operand.type.element.size
     var order = home.placement.order
     if let contiguous { order = order.filter { $0 != contiguous } + [contiguous] }
+    if padding == 1, graph.buffers[buffer].constant == nil,
+      let tile = try broughtInParts(home, operand, need, geometry, order: order, origin: origin)
+    {
+      return tile
+    }
     let size = Placement.pack(&need, order: order, unit: unit, rounding: padding)
     let isConstant = graph.buffers[buffer].constant != nil
     let (offset, isLoad) = try place(size, isConstant: isConstant, "operand \(index) of '\(node.name)'")

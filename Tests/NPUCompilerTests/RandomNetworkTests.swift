@@ -268,7 +268,8 @@ private struct RandomNetwork {
     options.effort = [4, 16][number / 3 % 2]
     let program: NPUProgram
     do { program = try NPUCompiler.compile(graph, on: machine, options).program } catch {
-      #expect(error.kind == .doesNotFit, "\(seed) \(number): \(error)")
+      // 4 KB of a slice are too few for many a convolution.
+      #expect(error.kind == .doesNotFit && machine.name == "tiny-npu", "\(seed) \(number): \(error)")
       continue
     }
     compiled += 1
@@ -290,5 +291,5 @@ private struct RandomNetwork {
       #expect(result.ticks == program.predictedRunTicks, "\(seed) \(number)")
     }
   }
-  #expect(compiled > 50)
+  #expect(compiled > 45)
 }
