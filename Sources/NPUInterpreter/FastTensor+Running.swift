@@ -38,6 +38,7 @@ extension FastTensor {
       try multiply(product, scratch, work)
       return true
     }
+    prepareSteps()
     if isContract { for slice in 0..<slices { state.spreadQuads(plan.first + slice) } }
     let elementSize = halves ? 2 : 4
     nonisolated(unsafe) let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)

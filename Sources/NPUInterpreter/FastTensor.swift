@@ -15,12 +15,16 @@ final class FastTensor: @unchecked Sendable {
   /// Elements from packet to packet behind the adapter.
   let pitch: Int
   let halves: Bool
-  /// Offsets of packets, in elements: by output step and by step of the reduction.
-  private let xb: [Int32]
-  private let xo: [Int32]
-  /// The same of packed units.
-  private let wb: [Int32]
-  private let wo: [Int32]
+  /// Offsets by output step and by step of the reduction: of packets, in elements, and of packed units.
+  private struct Steps {
+    var xb: [Int32] = []
+    var xo: [Int32] = []
+    var wb: [Int32] = []
+    var wo: [Int32] = []
+  }
+
+  /// Made by `prepareSteps`.
+  private var steps = Steps()
   let firstUnit: Int
   let unitStep: Int
   let unitCount: Int
@@ -57,8 +61,6 @@ final class FastTensor: @unchecked Sendable {
     self.plan = plan
     self.machine = machine
     readsItsDestination = plan.readsItsDestination
-    load = QuadLoad(plan, machine)
-    product = QuadProduct(plan, machine)
     packets = plan.shape.fetches
     let isContract = body.accumulate.kind == .contract
     let isRegisterSink = if case .registerFile = body.sink { true } else { false }
@@ -72,6 +74,8 @@ final class FastTensor: @unchecked Sendable {
     guard plan.shape.nest < 1 << 28, packets < 1 << 28, !room.overflow, room.partialValue < 1 << 28,
       plan.slices * plan.shape.steps * plan.shape.flits < 1 << 26
     else { return nil }
+    load = QuadLoad(plan, machine)
+    product = QuadProduct(plan, machine)
     if let steps = plan.program, let kinds = plan.kinds {
       guard let encoded = FastProgram(steps, kinds) else { return nil }
       program = encoded
@@ -79,10 +83,6 @@ final class FastTensor: @unchecked Sendable {
       program = FastProgram()
     }
 
-    let width = isRegisterSink ? machine.packetBytes : halves ? plan.packet + plan.packet % 2 : plan.width
-    let steps = plan.packetStrides(plan.shape.fetches).map { $0 * width }
-    xb = Self.offsets(plan.retained, plan.sizes, steps)
-    xo = Self.offsets(plan.reduced, plan.sizes, steps)
     let unitStrides = body.loops.map { Int($0.registerStride) }
     let used = plan.nest.filter { plan.sizes[$0] > 1 && unitStrides[$0] != 0 }
     let span = TensorPlan.span(
@@ -93,11 +93,6 @@ final class FastTensor: @unchecked Sendable {
     firstUnit = span.lowerBound
     unitStep = step
     unitCount = (span.upperBound - span.lowerBound) / step + 1
-    let unitOffsets = unitStrides.map { $0 / step * block }
-    let base = (Int(body.accumulate.registerBase) - span.lowerBound) / step * block
-    wb = isContract ? Self.offsets(plan.retained, plan.sizes, unitOffsets).map { $0 + Int32(base) } : []
-    wo = isContract ? Self.offsets(plan.reduced, plan.sizes, unitOffsets) : []
-
     guard let layout = FastLayout(plan, machine) else { return nil }
     places = layout.places
     stagedBytes = load?.stagedBytes ?? layout.stagedBytes
@@ -106,16 +101,23 @@ final class FastTensor: @unchecked Sendable {
     sourceStrides = layout.sourceStrides
   }
 
-  private static func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
-
-  /// Σ idx · stride for all indices of some loops, in their order.
-  private static func offsets(_ loops: [Int], _ sizes: [Int], _ strides: [Int]) -> [Int32] {
-    var list: [Int32] = [0]
-    for loop in loops {
-      list = list.flatMap { base in (0..<sizes[loop]).map { base + Int32($0 * strides[loop]) } }
+  /// What runs need that do not take bytes as bytes.
+  func prepareSteps() {
+    guard steps.xb.isEmpty else { return }
+    let strides = plan.packetStrides(packets).map { $0 * pitch }
+    func offsets(_ loops: [Int], _ strides: [Int]) -> [Int32] {
+      TensorPlan.offsets(loops.map { plan.sizes[$0] }, loops.map { strides[$0] })
     }
-    return list
+    steps.xb = offsets(plan.retained, strides)
+    steps.xo = offsets(plan.reduced, strides)
+    guard isContract else { return }
+    let units = body.loops.map { Int($0.registerStride) / unitStep * block }
+    let base = Int32((Int(body.accumulate.registerBase) - firstUnit) / unitStep * block)
+    steps.wb = offsets(plan.retained, units).map { $0 + base }
+    steps.wo = offsets(plan.reduced, units)
   }
+
+  private static func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
 }
 
 extension TensorPlan {
@@ -233,7 +235,7 @@ extension FastTensor {
     _ slice: Int, _ packets: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer
   ) {
     let source = packets + firstPacket(slice) * pitch * 4
-    for (step, offset) in xb.enumerated() {
+    for (step, offset) in steps.xb.enumerated() {
       (target + step * pitch * 4).copyMemory(from: source + Int(offset) * 4, byteCount: pitch * 4)
     }
   }
@@ -250,16 +252,16 @@ extension FastTensor {
     if body.accumulate.kind == .none {
       let target = words.assumingMemoryBound(to: UInt32.self)
       let source = x.assumingMemoryBound(to: UInt32.self)
-      for step in 0..<xb.count {
-        for e in 0..<plan.width { target[step * 8 + e] = source[Int(xb[step]) + e] }
+      for step in 0..<steps.xb.count {
+        for e in 0..<plan.width { target[step * 8 + e] = source[Int(steps.xb[step]) + e] }
         for e in plan.width..<8 { target[step * 8 + e] = 0 }
       }
       return .done
     }
-    return xb.withUnsafeBufferPointer { xb in
-      xo.withUnsafeBufferPointer { xo in
-        wb.withUnsafeBufferPointer { wb in
-          wo.withUnsafeBufferPointer { wo in
+    return steps.xb.withUnsafeBufferPointer { xb in
+      steps.xo.withUnsafeBufferPointer { xo in
+        steps.wb.withUnsafeBufferPointer { wb in
+          steps.wo.withUnsafeBufferPointer { wo in
             var job = furc_npu_steps()
             job.xb = xb.baseAddress
             job.xo = xo.baseAddress

@@ -48,6 +48,11 @@ enum Files {
   static let labelled = root.appending(path: "Samples/models/digits_cnn/digits_cnn.labelled.npz").path
   static let cases = root.appending(path: "Samples/models/digits_cnn/digits_cnn.case.npz").path
 
+  /// Where more models lie: the folder that `FURC_MODELS` names, or `shared/models` beside the checkout.
+  static let shared =
+    ProcessInfo.processInfo.environment["FURC_MODELS"].map { URL(filePath: $0) }
+    ?? root.appending(path: "../shared/models").standardizedFileURL
+
   static let folder: String = {
     let path = FileManager.default.temporaryDirectory.appending(path: "furc-tests-\(getpid())").path
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -38,6 +38,34 @@ import Testing
     #expect(latency["total_us"] as? Double == compile.object["latency_us"] as? Double)
   }
 
+  /// Real models, with what fixes their shapes: whatever does not run on the device says which condition failed, and what
+  /// that costs.
+  @Test(arguments: [
+    (["stories260k/stories260k_prefill.onnx", "--dim", "seq=64"], true),
+    (["hand_keypoint_mlp/hand_keypoint_mlp.onnx"], false),
+    (["mnist/mnist_convinteger.onnx"], false),
+    (["ic_resnet8/resnet8_int8_qdq.onnx"], false),
+    (["kws_dscnn/dscnn_fp32.onnx"], false),
+  ]) func everyHostNodeOfARealModelIsPriced(_ model: [String], hasHostNodes: Bool) {
+    let path = Files.shared.appending(path: model[0]).path
+    guard FileManager.default.fileExists(atPath: path) else {
+      print("skipped: \(model[0]), since FURC_MODELS names no folder that has it")
+      return
+    }
+    let outcome = furc(
+      ["why", path, "--target", "warboy", "--calibration", "random:1", "--method", "min-max", "--json"]
+        + model.dropFirst())
+    #expect(outcome.status == 0, "\(outcome.messages)")
+    let host = nodes(outcome).filter { $0["place"] as? String == "host" }
+    #expect(host.isEmpty == !hasHostNodes, "\(host.count) of \(nodes(outcome).count) nodes on the host")
+    for node in host {
+      #expect((node["reason"] as? String)?.isEmpty == false, "\(node)")
+      let price = node["price"] as? [String: Any] ?? [:]
+      #expect((price["us"] as? Double ?? 0) > 0 && (price["elements"] as? Int ?? 0) > 0, "\(node)")
+      #expect(price["launches"] is Int && price["bytes"] is Int, "\(node)")
+    }
+  }
+
   @Test func oneNodeByNameResultOrNumber() throws {
     let model = try FallbackTests.model()
     for name in ["choice", "#1"] {
