@@ -26,7 +26,7 @@ extension ProgramCompiler {
       let fresh = cache.geometries(
         .init(
           kind: .fresh(startsWithFewTiles: startsWithFewTiles, countsHalos: countsHalos), kernel: node.result,
-          limit: effort)
+          slices: machine.slices, limit: effort)
       ) { freshGeometries(node, kernel, limit: effort) }
       for geometry in fresh
       where !tilings.contains(where: geometry.isCutLike) {
@@ -78,7 +78,7 @@ extension ProgramCompiler {
 
   /// Cut over slices by divisors of the parallel axes.
   func slicings(_ node: KernelNode, _ kernel: Kernel, limit: Int) -> [Geometry] {
-    cache.geometries(.init(kind: .slicing, kernel: node.result, limit: limit)) {
+    cache.geometries(.init(kind: .slicing, kernel: node.result, slices: machine.slices, limit: limit)) {
       Slicing.candidates(for: kernel, slices: machine.slices, limit: max(limit, 2))
     }
   }

@@ -73,6 +73,8 @@ struct Trial {
   var startsWithFewTiles = false
   /// Whether tiles are ranked with the shifts that their halos need.
   var countsHalos = true
+  /// Slices that are used; nil: all.
+  var slices: Int?
 
   /// Trials that run side by side, round by round: all constants resident, with the less room for values the dearer copies
   /// of constants; then streamed.
@@ -91,9 +93,15 @@ struct Trial {
       }
     }
     if options.weights != .resident || bytes == 0 { trials.append(Trial(residentBytes: 0)) }
+    // Where issue takes longer than all products, rings and shifts over half of the slices may be worth more than the rest.
+    let isSmall =
+      machine.slices > 1
+      && graph.products
+        < Double(
+          machine.issueMainCycles * graph.nodes.count * machine.slices * machine.lanes * machine.packetBytes)
     return trials.map { trial in
       // What streams hides much of the shifts.
-      [true, false].prefix(trial.residentBytes > 0 ? 1 : 2).flatMap { countsHalos in
+      let all = [true, false].prefix(trial.residentBytes > 0 ? 1 : 2).flatMap { countsHalos in
         [false, true].map { startsWithFewTiles in
           var other = trial
           other.countsHalos = countsHalos
@@ -101,6 +109,13 @@ struct Trial {
           return other
         }
       }
+      guard isSmall else { return all }
+      return all
+        + all.prefix(2).map { trial in
+          var other = trial
+          other.slices = machine.slices / 2
+          return other
+        }
     }
   }
 
@@ -108,6 +123,8 @@ struct Trial {
   func run(
     _ graph: KernelGraph, _ machine: SliceMachine, _ cache: SearchCache, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> NPUCompiler.Result? {
+    var machine = machine
+    machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
       return .init(
@@ -131,6 +148,16 @@ struct Trial {
       placed.residentDemand <= found.residentDemand
     else { return nil }
     return .init(program: placed.program(), decisions: found.decisions)
+  }
+}
+
+extension KernelGraph {
+  /// Of all contractions.
+  fileprivate var products: Double {
+    nodes.ids.reduce(0.0) { sum, id in
+      guard let kernel = nodes[id].kernel, kernel.form == .contract else { return sum }
+      return sum + kernel.axes.ids.reduce(1.0) { $0 * Double(kernel.axes[$1].extent) }
+    }
   }
 }
 

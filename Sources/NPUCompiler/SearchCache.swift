@@ -13,6 +13,7 @@ final class SearchCache: Sendable {
 
     var kind: Kind
     var kernel: BufferID
+    var slices: Int
     var limit: Int
   }
 
