@@ -4,6 +4,7 @@
 #include "furc_functions.h"
 #include "furc_npu.h"
 #include "furc_program.h"
+#include "npu_step.h"
 
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)

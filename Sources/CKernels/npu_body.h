@@ -94,15 +94,7 @@ int LEVEL(furc_npu_fetch_packets)(const furc_npu_fetch *job) {
     }
     for (int e = packet * job->repeat; e < job->pitch; e++) put(job, p, e, job->skip);
     if (job->present) job->present[p] = present;
-    for (int d = job->rank - 1; d >= 0; d--) {
-      index[d]++;
-      address += job->strides[d];
-      for (int b = 0; b < job->bound_count; b++) coordinate[b] += job->bounds[b].coefficients[d];
-      if (index[d] < job->sizes[d]) break;
-      address -= job->strides[d] * job->sizes[d];
-      for (int b = 0; b < job->bound_count; b++) coordinate[b] -= job->bounds[b].coefficients[d] * job->sizes[d];
-      index[d] = 0;
-    }
+    furc_npu_step(job, job->rank - 1, index, &address, coordinate);
   }
   return 0;
 }

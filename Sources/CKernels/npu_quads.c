@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "furc_cpu.h"
+#include "npu_step.h"
 
 #define LEVELS(NAME, ...)             \
   void NAME##_portable(__VA_ARGS__);  \
@@ -112,15 +113,7 @@ int64_t furc_npu_place_packets(const furc_npu_fetch *job, int32_t *places, furc_
       places[i] = present ? (int32_t)(-2 - count) : -1;
       if (present) parts[count++] = (furc_npu_part){(int32_t)(address + i * stride), present};
     }
-    for (int d = inner - 1; d >= 0; d--) {
-      index[d]++;
-      address += job->strides[d];
-      for (int b = 0; b < job->bound_count; b++) coordinate[b] += job->bounds[b].coefficients[d];
-      if (index[d] < job->sizes[d]) break;
-      address -= job->strides[d] * job->sizes[d];
-      for (int b = 0; b < job->bound_count; b++) coordinate[b] -= job->bounds[b].coefficients[d] * job->sizes[d];
-      index[d] = 0;
-    }
+    furc_npu_step(job, inner - 1, index, &address, coordinate);
   }
   return count;
 }

@@ -53,3 +53,8 @@ extension Kernel {
   /// - Precondition: the kernel is verified.
   public var macs: Int { form == .contract ? points : 0 }
 }
+
+extension KernelGraph {
+  /// Multiply-adds of all contractions, those with elements out of bounds included.
+  public var macs: Int { nodes.ids.reduce(0) { $0 + (nodes[$1].kernel?.macs ?? 0) } }
+}

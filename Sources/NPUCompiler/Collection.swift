@@ -133,9 +133,7 @@ extension ProgramCompiler {
     _ home: Home, _ operand: Operand, _ need: [Placement.Dimension], _ geometry: Geometry, order: [Int],
     origin: [Int]
   ) throws(Failure) -> Tile? {
-    let copies = geometry.copies(of: operand).map {
-      Geometry.Digit(count: $0.count, sliceStride: $0.sliceStride)
-    }
+    let copies = geometry.copies(of: operand)
     guard let digit = copies.max(by: { ($0.count, $0.sliceStride) < ($1.count, $1.sliceStride) }),
       let index = order.last, digit.count > 1, geometry.sliceCount & (geometry.sliceCount - 1) == 0
     else { return nil }

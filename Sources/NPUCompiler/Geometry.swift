@@ -171,10 +171,9 @@ struct Geometry {
   }
 
   /// The digits of the slice number that an operand does not move with: its tile is the same along them.
-  func copies(of operand: Operand) -> [(count: Int, sliceStride: Int)] {
+  func copies(of operand: Operand) -> [Digit] {
     parts.keys.sorted().filter { axis in operand.maps.allSatisfy { $0.coefficient(of: axis) == 0 } }
-      .compactMap { parts[$0] }.map { ($0.count, $0.sliceStride) }
-      + repeated.map { ($0.count, $0.sliceStride) }
+      .compactMap { parts[$0] }.map { Digit(count: $0.count, sliceStride: $0.sliceStride) } + repeated
   }
 
   /// The digits that tell blocks of summed axes apart, as one: the reducer adds over it. nil where there is none, or where

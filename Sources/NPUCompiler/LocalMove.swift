@@ -16,11 +16,8 @@ extension ProgramCompiler {
     }
     // Else cut along the longest axis that no source cuts or shifts: the others lie whole in a slice.
     let whole = kernel.axes(.parallel).filter { axis in
-      kernel.axes[axis].extent > 1
-        && kernel.operands.allSatisfy { operand in
-          operand.dimension(of: axis).map { operand.maps[$0] == .axis(axis) } ?? false
-            && (operand.box.isEmpty || operand.box[axis.index] == 0..<kernel.axes[axis].extent)
-        }
+      kernel.axes[axis].extent > 1 && kernel.keeps(axis)
+        && kernel.operands.allSatisfy { $0.dimension(of: axis) != nil }
     }
     if let axis = whole.max(by: { (kernel.axes[$0].extent, $1) < (kernel.axes[$1].extent, $0) }) {
       var count = 1

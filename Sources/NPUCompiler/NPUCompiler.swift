@@ -96,9 +96,8 @@ struct Trial {
     // Where issue takes longer than all products, rings and shifts over half of the slices may be worth more than the rest.
     let isSmall =
       machine.slices > 1
-      && graph.products
-        < Double(
-          machine.issueMainCycles * graph.nodes.count * machine.slices * machine.lanes * machine.packetBytes)
+      && graph.macs
+        < machine.issueMainCycles * graph.nodes.count * machine.slices * machine.lanes * machine.packetBytes
     return trials.map { trial in
       // What streams hides much of the shifts.
       let all = [true, false].prefix(trial.residentBytes > 0 ? 1 : 2).flatMap { countsHalos in
@@ -148,16 +147,6 @@ struct Trial {
       placed.residentDemand <= found.residentDemand
     else { return nil }
     return .init(program: placed.program(), decisions: found.decisions)
-  }
-}
-
-extension KernelGraph {
-  /// Of all contractions.
-  fileprivate var products: Double {
-    nodes.ids.reduce(0.0) { sum, id in
-      guard let kernel = nodes[id].kernel, kernel.form == .contract else { return sum }
-      return sum + kernel.axes.ids.reduce(1.0) { $0 * Double(kernel.axes[$1].extent) }
-    }
   }
 }
 

@@ -28,10 +28,8 @@ extension ProgramCompiler {
   }
 
   /// Copies a constant to where a kernel wants it.
-  mutating func copyWhole(
-    _ from: Placement, to: Placement, engine: Int, isLoad: Bool
-  ) throws(Failure) {
-    copy(try plan(from, to, []), isLoad: isLoad, engine: engine)
+  mutating func copyConstant(_ from: Placement, to: Placement, isLoad: Bool) throws(Failure) {
+    copy(try plan(from, to, []), isLoad: isLoad, engine: 1)
   }
 
   /// Copies a value to where a kernel wants it, and along the digits of the slice number in which that repeats.

@@ -267,14 +267,12 @@ struct ProgramCompiler {
     }
     let from = isConstant ? nil : transposed(home, innermost: order.last ?? 0)?.placement
     if isConstant {
-      try copyWhole(home.placement, to: placement, engine: 1, isLoad: isLoad)
+      try copyConstant(home.placement, to: placement, isLoad: isLoad)
       copyAcross(
         offset..<(offset + size), covered: need.map { ($0.blocks, $0.sliceStride) },
         copies: copies.map { ($0.count, $0.sliceStride) }, isLoad: isLoad)
     } else {
-      try copyValue(
-        from ?? home.placement, to: placement,
-        copies: copies.map { Geometry.Digit(count: $0.count, sliceStride: $0.sliceStride) })
+      try copyValue(from ?? home.placement, to: placement, copies: copies)
     }
     if room > 0 || need.contains(where: { $0.roomBehind > 0 }), !isConstant {
       let loaded = Home(placement: placement, owned: offset..<(offset + size))

@@ -200,8 +200,7 @@ extension FastTensor {
   func run(_ load: QuadLoad, _ state: MachineState, threads: Int) {
     Parallel.forEach(plan.slices, threads: threadsWorthWhile(threads)) { slice in
       let number = self.plan.first + slice
-      let target = state.quads(number) + load.blocks.lowerBound * Int(FURC_NPU_BLOCK)
-      load.run(self.plan, state, slice, UnsafeMutableRawPointer(target))
+      load.run(self.plan, state, slice, load.target(state, number))
       state.setQuads(number, load.blocks)
     }
   }
@@ -215,8 +214,7 @@ extension FastTensor {
     guard goesOn(slice) else { return }
     let (number, source) = (plan.first + slice, staged + slice * stagedBytes)
     if let load {
-      let target = state.quads(number) + load.blocks.lowerBound * Int(FURC_NPU_BLOCK)
-      UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: load.stagedBytes)
+      load.target(state, number).copyMemory(from: source, byteCount: load.stagedBytes)
       return state.setQuads(number, load.blocks)
     }
     if case .registerFile = body.sink { state.spreadQuads(number) }

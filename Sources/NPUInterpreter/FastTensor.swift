@@ -120,26 +120,6 @@ final class FastTensor: @unchecked Sendable {
   private static func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
 }
 
-extension TensorPlan {
-  /// By loop: packets from index to index, where the packets of all slices lie one behind the other.
-  func packetStrides(_ packets: Int) -> [Int] {
-    var strides = [Int](repeating: 0, count: sizes.count)
-    var next = 1
-    for loop in time.reversed() {
-      strides[loop] = next
-      next *= sizes[loop]
-    }
-    for (number, loop) in body.loops.enumerated() {
-      switch loop.kind {
-      case .ring1: strides[number] = Int(body.exchange.inner) * packets
-      case .ring0: strides[number] = packets
-      case .time, .reuse: break
-      }
-    }
-    return strides
-  }
-}
-
 // What it fetches, and what it does with that.
 extension FastTensor {
   var needsMasks: Bool {
@@ -223,7 +203,7 @@ extension FastTensor {
 
   /// The first packet that a slice receives, counted over all slices.
   private func firstPacket(_ slice: Int) -> Int {
-    let source = plan.source(of: slice, [Int](repeating: 0, count: 8))
+    let source = plan.firstSource(of: slice)
     var packet = source.slice * packets
     if let leaving = plan.shape.leaving {
       packet += source.leaving * plan.time.filter { $0 > leaving }.reduce(1) { $0 * plan.sizes[$1] }

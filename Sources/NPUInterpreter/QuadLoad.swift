@@ -35,41 +35,16 @@ struct QuadLoad {
     blocks = (Int(base) / 8)..<((Int(base) + units.count) / 8)
   }
 
+  /// Where they go, in the register file of a slice.
+  func target(_ state: MachineState, _ slice: Int) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(state.quads(slice) + blocks.lowerBound * Int(FURC_NPU_BLOCK))
+  }
+
   func run(_ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ target: UnsafeMutableRawPointer) {
-    let first = plan.first + plan.source(of: slice, [Int](repeating: 0, count: 8)).slice
+    let first = plan.first + plan.firstSource(of: slice).slice
     let source = UnsafePointer(
       (state.sram(first) + Int(plan.body.fetch.base)).assumingMemoryBound(to: UInt8.self))
     furc_npu_load_quads(
       source, offsets, units, Int64(units.count), target.assumingMemoryBound(to: UInt8.self))
-  }
-}
-
-extension TensorPlan {
-  /// Whether packets of i8 come to the contraction or the register file as they lie, from places that differ by multiples.
-  func movesBytes(on machine: SliceMachine) -> Bool {
-    guard machine.packetBytes == Int(FURC_NPU_UNIT), machine.slices * machine.sramBytesPerSlice < 1 << 31
-    else {
-      return false
-    }
-    return body.fetch.element == .i8 && body.fetch.table == nil && !body.fetch.isBroadcast
-      && [.forward, .broadcast1].contains(body.exchange.kind)
-  }
-
-  /// Bytes from index to index of a loop in the SRAM of all slices.
-  func byteStride(_ loop: Int, _ machine: SliceMachine) -> Int {
-    switch body.loops[loop].kind {
-    case .time: Int(body.loops[loop].fetchStride)
-    case .ring1, .ring0: Int(body.exchange.inner) * machine.sramBytesPerSlice
-    case .reuse: 0
-    }
-  }
-
-  /// Σ idx · stride for all indices of some loops, in their order.
-  static func offsets(_ sizes: [Int], _ strides: [Int]) -> [Int32] {
-    var list: [Int32] = [0]
-    for (size, stride) in zip(sizes, strides) {
-      list = list.flatMap { base in (0..<size).map { base + Int32($0 * stride) } }
-    }
-    return list
   }
 }

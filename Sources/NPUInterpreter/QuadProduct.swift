@@ -8,12 +8,10 @@ import Tensors
 struct QuadProduct {
   private let pixels: Int
   private let groups: Int
-  /// Bytes from where the first packet lies, for slices that skip nothing.
+  /// By pixel and by step of the reduction: numbers of packets where elements may be skipped, else bytes from where the first
+  /// packet lies.
   private let xb: [Int32]
   private let xo: [Int32]
-  /// Numbers of packets for all others.
-  private let numbersB: [Int32]
-  private let numbersO: [Int32]
   private let wb: [Int32]
   private let wo: [Int32]
   /// Of the register file.
@@ -36,12 +34,15 @@ struct QuadProduct {
     guard accumulate.registerBase % 8 == 0, used.allSatisfy({ body.loops[$0].registerStride % 8 == 0 }) else {
       return nil
     }
-    let bytes = body.loops.indices.map { plan.byteStride($0, machine) }
-    let numbers = plan.packetStrides(plan.shape.fetches)
+    maySkip = !body.fetch.bounds.isEmpty || body.fetch.validLoop != 255
+    guard maySkip ? body.exchange.kind == .forward : plan.fetchStaysInside else { return nil }
+    let strides =
+      maySkip
+      ? plan.packetStrides(plan.shape.fetches) : body.loops.indices.map { plan.byteStride($0, machine) }
     // Groups of lanes use a packet again; pixels use the weights again.
     var rows = plan.retained
     var columns: [Int] = []
-    while let last = rows.last, plan.sizes[last] == 1 || (bytes[last] == 0 && numbers[last] == 0) {
+    while let last = rows.last, plan.sizes[last] == 1 || strides[last] == 0 {
       rows.removeLast()
       columns.insert(last, at: 0)
     }
@@ -50,10 +51,8 @@ struct QuadProduct {
       TensorPlan.offsets(loops.map { plan.sizes[$0] }, loops.map(stride))
     }
     func weights(_ loop: Int) -> Int { Int(body.loops[loop].registerStride) * Int(FURC_NPU_UNIT) }
-    xb = list(rows) { bytes[$0] }
-    xo = list(plan.reduced) { bytes[$0] }
-    numbersB = list(rows) { numbers[$0] }
-    numbersO = list(plan.reduced) { numbers[$0] }
+    xb = list(rows) { strides[$0] }
+    xo = list(plan.reduced) { strides[$0] }
     let base = Int32(accumulate.registerBase) * Int32(FURC_NPU_UNIT)
     wb = list(columns, weights).map { $0 + base }
     wo = list(plan.reduced, weights)
@@ -64,8 +63,6 @@ struct QuadProduct {
       return nil
     }
     blocks = (span.lowerBound / 8)..<(span.upperBound / 8 + 1)
-    maySkip = !body.fetch.bounds.isEmpty || body.fetch.validLoop != 255
-    guard maySkip ? body.exchange.kind == .forward : plan.fetchStaysInside else { return nil }
   }
 
   /// The sums of a slice, [step][lane].
@@ -76,37 +73,31 @@ struct QuadProduct {
     _ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ places: PacketPlaces?,
     sums: UnsafeMutablePointer<Int32>, _ result: UnsafeMutablePointer<Int32>, level: Int32
   ) {
-    let source = plan.source(of: slice, [Int](repeating: 0, count: 8)).slice
+    let memory = state.sram(plan.first + plan.firstSource(of: slice).slice)
     var job = furc_npu_quads()
     (job.pixels, job.groups, job.count) = (Int64(pixels), Int64(groups), Int64(wo.count))
     job.packet = Int32(plan.packet)
     job.zero_point = Int32(plan.body.fetch.zeroPoint)
+    job.x = UnsafePointer(memory.assumingMemoryBound(to: Int8.self))
     job.w = UnsafePointer(state.quads(plan.first + slice))
     job.sums = sums
-    func run(_ xb: [Int32], _ xo: [Int32]) {
-      xb.withUnsafeBufferPointer { xb in
-        xo.withUnsafeBufferPointer { xo in
-          wb.withUnsafeBufferPointer { wb in
-            wo.withUnsafeBufferPointer { wo in
-              (job.xb, job.xo, job.wb, job.wo) = (
-                xb.baseAddress, xo.baseAddress, wb.baseAddress, wo.baseAddress
-              )
+    xb.withUnsafeBufferPointer { xb in
+      xo.withUnsafeBufferPointer { xo in
+        wb.withUnsafeBufferPointer { wb in
+          wo.withUnsafeBufferPointer { wo in
+            (job.xb, job.xo) = (xb.baseAddress, xo.baseAddress)
+            (job.wb, job.wo) = (wb.baseAddress, wo.baseAddress)
+            guard let places else {
+              job.x += Int(plan.body.fetch.base)
+              return furc_npu_contract_quads(&job, result, level)
+            }
+            places.withSide(memory, zeroPoint: job.zero_point) { addresses, side in
+              (job.places, job.side) = (addresses, side)
               furc_npu_contract_quads(&job, result, level)
             }
           }
         }
       }
-    }
-    guard let places else {
-      job.x = UnsafePointer(
-        (state.sram(plan.first + source) + Int(plan.body.fetch.base)).assumingMemoryBound(to: Int8.self))
-      return run(xb, xo)
-    }
-    let memory = state.sram(plan.first + source)
-    job.x = UnsafePointer(memory.assumingMemoryBound(to: Int8.self))
-    places.withSide(memory, zeroPoint: job.zero_point) { addresses, side in
-      (job.places, job.side) = (addresses, side)
-      run(numbersB, numbersO)
     }
   }
 }

@@ -14,6 +14,7 @@ struct InterpreterBytesTests {
     var machine = try Targets.builtin("warboy").machine
     machine.slices = 4
     machine.sramBytesPerSlice = 16384
+    machine.dmaEngines = 2
     return machine
   }
 
@@ -140,5 +141,38 @@ struct InterpreterBytesTests {
         }
       }
     }
+  }
+
+  /// A stride of which no multiple fits 32 bits, to where bounds keep the fetch from going.
+  @Test func stridesBeyondBoundsMayBeOfAnySize() throws {
+    let machine = try Self.machine()
+    var bench = try Bench(machine: machine)
+    let x = (0..<16).map { Int8($0 - 7) }
+    let w = (0..<128).map { Int8($0 * 5 % 23 - 11) }
+    bench.put(x, at: 0)
+    bench.put(w, at: 64)
+    bench.main {
+      $0.loops = [.init(8, fetch: 16, register: 1)]
+      $0.fetch.base = 64
+      $0.fetch.packetElements = 16
+      $0.sink = .registerFile(base: 0)
+    }
+    bench.main {
+      $0.loops = [.init(4, fetch: Int(Int32.max), commit: 32), .init(1, reduced: true)]
+      $0.fetch.packetElements = 16
+      var bound = TensorInstruction.Bound()
+      bound.coefficients = [1, 0]
+      bound.high = 1
+      $0.fetch.bounds = [bound]
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 8
+      $0.accumulate.treeDepth = 4
+      $0.sink = .commit(.init(at: 512, .i32, 8))
+    }
+    try bench.take("y", TensorType(.i32, [32]), at: 512)
+    let expected = (0..<32).map { index in
+      index < 8 ? (0..<16).reduce(Int32(0)) { $0 + Int32(x[$1]) * Int32(w[index * 16 + $1]) } : 0
+    }
+    #expect(try bench.checked().outputs["y"]?.elements(as: Int32.self) == expected)
   }
 }

@@ -65,8 +65,3 @@ extension NPUProgram {
     return pairs.reversed()
   }
 }
-
-extension KernelGraph {
-  /// Multiply-adds of all contractions, those with elements out of bounds included.
-  var macs: Int { nodes.ids.reduce(0) { $0 + (nodes[$1].kernel?.macs ?? 0) } }
-}
