@@ -41,8 +41,8 @@ struct Emitter {
 
   private let machine: SliceMachine
   private let isDry: Bool
-  /// Ticks of the instructions of each context, one after another; of a dry run only.
-  private(set) var busy: [Int]
+  /// Of a dry run only.
+  private(set) var work = Work()
   private var programIndex: [Program: UInt16] = [:]
   private var history: [[Entry]] = Array(repeating: [], count: Access.Memory.allCases.count)
   /// known[c][d]: how many instructions of context d have completed whenever the next one of c starts.
@@ -59,7 +59,6 @@ struct Emitter {
   init(_ machine: SliceMachine, isDry: Bool = false) {
     self.machine = machine
     self.isDry = isDry
-    busy = Array(repeating: 0, count: 2 + machine.dmaEngines)
     code = Code(engines: machine.dmaEngines)
     let contexts = 2 + machine.dmaEngines
     known = Array(repeating: Array(repeating: 0, count: contexts), count: contexts)
@@ -79,7 +78,7 @@ struct Emitter {
   mutating func append(_ body: Instruction.Body, _ context: Context, _ accesses: [Access]) -> Wait {
     let index = context.index
     if isDry {
-      busy[index] += Instruction(body).duration(on: machine, context: context, programs: programs).ticks
+      count(Instruction(body), context, times: 1)
       return Wait(tag: UInt8(index), count: 1)
     }
     let completion = UInt32(code.contexts[index].count + 1)
@@ -105,10 +104,27 @@ struct Emitter {
     return wait
   }
 
-  /// Counts instructions of a dry run that were timed before. - Parameter ticks: by context.
-  mutating func spend(_ ticks: [Int]) {
-    for index in busy.indices { busy[index] += ticks[index] }
+  private mutating func count(_ instruction: Instruction, _ context: Context, times: Int) {
+    let ticks = times * instruction.duration(on: machine, context: context, programs: programs).ticks
+    let needs = Units.Needs(instruction, isMain: context == .main)
+    if context == .main {
+      work.main += ticks
+      if !needs.second, !needs.exchange { work.mainSharing += ticks }
+      if !needs.second, needs.exchange { work.mainSwitching += ticks }
+    } else {
+      work.sub += ticks
+      if needs.exchange { work.subSwitching += ticks }
+    }
   }
+
+  /// Counts what an instruction of a dry run takes longer than the one whose place it takes.
+  mutating func spend(_ body: TensorInstruction, _ context: Context, insteadOf other: TensorInstruction) {
+    count(Instruction(.tensor(body)), context, times: 1)
+    count(Instruction(.tensor(other)), context, times: -1)
+  }
+
+  /// Counts instructions of a dry run that were timed before.
+  mutating func spend(_ known: Work) { work = work + known }
 
   private mutating func record(_ entry: Entry) {
     let memory = entry.access.memory.rawValue

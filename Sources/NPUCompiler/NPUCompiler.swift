@@ -35,11 +35,12 @@ public enum NPUCompiler {
     let graph = graph.legalised()
     let cache = SearchCache()
     var best: Result?
+    // Whether all values found room beside the constants: the first such round has the most copies of these.
+    var isRoomy = false
     for trials in Trial.rounds(graph, machine, options) {
-      // The first round that finds room for all constants is the one that leaves most of it to values.
-      if best != nil, trials[0].residentBytes > 0 { continue }
+      if isRoomy, trials[0].residentBytes > 0 { continue }
       // Streaming seldom beats constants that are there: two searches will do.
-      let trials = best == nil ? trials : Array(trials.prefix(2))
+      let trials = best == nil || trials[0].residentBytes > 0 ? trials : Array(trials.prefix(2))
       let results = Parallel.map(trials.count, threads: options.threads) { index in
         Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, cache, options) }
       }
@@ -47,8 +48,13 @@ public enum NPUCompiler {
       for result in results {
         switch result {
         case .success(let found?):
-          if let least = best, least.program.predictedRunTicks <= found.program.predictedRunTicks { continue }
-          best = found
+          isRoomy = isRoomy || found.isRoomy
+          if let least = best,
+            least.program.predictedRunTicks <= found.result.program.predictedRunTicks
+          {
+            continue
+          }
+          best = found.result
         case .success: continue
         case .failure(let diagnostic): failure = failure ?? diagnostic
         }
@@ -66,18 +72,20 @@ public enum NPUCompiler {
 
 /// One of the searches whose fastest program is taken.
 struct Trial {
-  /// Of a slice, for constants; 0 streams them.
+  /// What values leave to constants at least; 0 streams them.
   var residentBytes: Int
   /// Ticks that a resident byte is worth.
   var price = 0.0
+  /// Whether slices hold all of their words per column, be they many or few.
+  var ownsWords = false
   var startsWithFewTiles = false
   /// Whether tiles are ranked with the shifts that their halos need.
   var countsHalos = true
   /// Slices that are used; nil: all.
   var slices: Int?
 
-  /// Trials that run side by side, round by round: all constants resident, with the less room for values the dearer copies
-  /// of constants; then streamed.
+  /// Trials that run side by side, round by round: all constants resident, copies of them dearer and dearer;
+  /// then streamed.
   static func rounds(
     _ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options
   ) -> [[Trial]] {
@@ -85,11 +93,15 @@ struct Trial {
     let bytes = graph.buffers.ids.reduce(0) { $0 + (graph.buffers[$1].constant?.type.byteCountOrZero ?? 0) }
     if options.weights != .streamed, bytes > 0 {
       let least = bytes / machine.slices
-      for (eighths, price) in [(4, 0.0), (6, 0.2), (7, 1.0), (7, 5.0)] {
-        let room = machine.sramBytesPerSlice / 8 * eighths
+      for (price, ownsWords) in [
+        (0.0, true), (0.0, false), (0.1, false), (0.5, false), (2, false), (5, false),
+      ] {
         // Copies take at least as much again where there is room for them.
-        guard eighths == 7 ? least < room : least * 3 < room else { continue }
-        trials.append(Trial(residentBytes: room, price: price * Double(machine.ticksPerCycle)))
+        guard least * (price < 1 ? 3 : 1) < machine.sramBytesPerSlice else { continue }
+        trials.append(
+          Trial(
+            residentBytes: machine.sramBytesPerSlice / 2,
+            price: price * Double(machine.ticksPerCycle), ownsWords: ownsWords))
       }
     }
     if options.weights != .resident || bytes == 0 { trials.append(Trial(residentBytes: 0)) }
@@ -118,35 +130,44 @@ struct Trial {
     }
   }
 
-  /// - Returns: nil where constants should be resident and do not fit.
+  /// - Returns: nil where constants should be resident and do not fit; and whether values have the room that
+  /// the search thought they have.
   func run(
     _ graph: KernelGraph, _ machine: SliceMachine, _ cache: SearchCache, _ options: NPUCompiler.Options
-  ) throws(Diagnostic) -> NPUCompiler.Result? {
+  ) throws(Diagnostic) -> (result: NPUCompiler.Result, isRoomy: Bool)? {
     var machine = machine
     machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
-      return .init(
-        program: try found.emitted(residentBytes: 0, options).program(), decisions: found.decisions)
+      let program = try found.emitted(residentBytes: 0, options).program()
+      return (.init(program: program, decisions: found.decisions), true)
     }
-    guard var found = try? ProgramCompiler.search(graph, machine, self, cache, options),
-      found.residentDemand > 0, found.residentDemand <= residentBytes
-    else { return nil }
-    if found.choices.contains(where: { $0.relief != .none }) {
-      // Values went to DRAM: once more, with all the room that constants leave.
-      var roomier = self
-      roomier.residentBytes = found.residentDemand
-      if let again = try? ProgramCompiler.search(graph, machine, roomier, cache, options),
-        again.residentDemand <= roomier.residentBytes, again.computeTicks < found.computeTicks
+    var trial = self
+    var best: (result: NPUCompiler.Result, isRoomy: Bool)?
+    for _ in 0..<2 {
+      guard let found = try? ProgramCompiler.search(graph, machine, trial, cache, options),
+        found.residentDemand > 0, found.residentDemand < machine.sramBytesPerSlice
+      else { break }
+      let spills = found.choices.contains { $0.relief != .none }
+      var fits = false
+      if let placed = try? found.emitted(residentBytes: found.residentDemand, options),
+        placed.residentDemand <= found.residentDemand
       {
-        found = again
+        let result = NPUCompiler.Result(program: placed.program(), decisions: found.decisions)
+        fits = !placed.neededMoreRoom
+        if let least = best, least.result.program.predictedRunTicks <= result.program.predictedRunTicks {
+          break
+        }
+        best = (result, fits)
       }
+      // Once more where values have more room than the search gave them and need it, or less.
+      guard
+        fits
+          ? spills && found.residentDemand < trial.residentBytes : found.residentDemand > trial.residentBytes
+      else { break }
+      trial.residentBytes = found.residentDemand
     }
-    guard
-      let placed = try? found.emitted(residentBytes: found.residentDemand, options),
-      placed.residentDemand <= found.residentDemand
-    else { return nil }
-    return .init(program: placed.program(), decisions: found.decisions)
+    return best
   }
 }
 

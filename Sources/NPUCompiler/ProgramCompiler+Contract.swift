@@ -350,6 +350,7 @@ extension ProgramCompiler {
       }
     }
     stand(in: 0..<units, plan, box, &stream)
+    registerLoads.close(overlapping: 0..<units)
     run.append(
       .tensor(body), .sub,
       [.read(.sram, bytes, slices: 0..<slices), .write(.registerFile, 0..<units)])

@@ -34,21 +34,33 @@ extension ProgramCompiler {
   /// stream go round instead, so that they can come early.
   func emitted(residentBytes: Int, _ options: NPUCompiler.Options) throws(Diagnostic) -> ProgramCompiler {
     if residentBytes > 0 {
-      let dry = try? emitted(residentBytes, isDry: true, options) { .counted($0, recordsLifetimes: true) }
-      if let plan = dry?.sram.plan(),
-        let program = try? emitted(residentBytes, isDry: false, options, { .planned($0, plan) })
-      {
-        return program
+      let dry = try? emitted(residentBytes, isDry: true, sharesLoads: true, options) {
+        .counted($0, recordsLifetimes: true)
+      }
+      if let plan = dry?.sram.plan() {
+        for loads in [dry, nil] {
+          if let program = try? emitted(
+            residentBytes, isDry: false, loads: loads, options, { .planned($0, plan) })
+          {
+            return program
+          }
+        }
       }
     }
     return try emitted(residentBytes, isDry: false, options, ValueMemory.lowest)
   }
 
+  /// - Parameter dry: the same program, whose loads are known; nil loads the constants of every kernel alone.
   private func emitted(
-    _ residentBytes: Int, isDry: Bool, _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
+    _ residentBytes: Int, isDry: Bool, loads dry: ProgramCompiler? = nil, sharesLoads: Bool = false,
+    _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
   ) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(
-      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, cache: cache, memory: memory)
+      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, cache: cache,
+      sharesLoads: sharesLoads || dry != nil, memory: memory)
+    program.ownsWords = ownsWords
+    program.registerLoads.planned = dry?.registerLoads.totals
+    program.wordLoads.planned = dry?.wordLoads.totals
     for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {
       let node = graph.nodes[id]
       program.run.kernel = UInt32(number)
@@ -63,6 +75,9 @@ extension ProgramCompiler {
       do { try program.finish(output) } catch {
         throw Diagnostic(.doesNotFit, "output '\(graph.buffers[output].name)' cannot be copied to DRAM")
       }
+    }
+    guard program.registerLoads.isAsPlanned, program.wordLoads.isAsPlanned else {
+      throw Diagnostic(.doesNotFit, "loads are not as planned")
     }
     return program
   }
@@ -115,6 +130,7 @@ extension ProgramCompiler {
       do { return try place(node, choice, options) } catch {
         guard case .doesNotFit = error, !reliefs.isEmpty, choice.mapping != nil else { throw error }
         self = before
+        neededMoreRoom = true
       }
     }
   }

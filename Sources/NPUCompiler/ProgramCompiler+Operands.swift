@@ -145,6 +145,7 @@ extension ProgramCompiler {
     if !isPacked, let flitAxis, tile.depends(on: flitAxis), geometry.ranges[flitAxis].count % group != 0 {
       clearVectorRegisters(range, geometry.sliceCount)
     }
+    wordLoads.close(overlapping: range)
     run.append(
       .tensor(body), .sub,
       [.read(.sram, tile.bytes, slices: 0..<geometry.sliceCount), .write(.vectorRegisters, range)])

@@ -59,8 +59,8 @@ extension ProgramCompiler {
       isWhole
       ? [rowCounts.map { 0..<$0 }]
       : Nest.boxes(rowCounts, capacity: max(machine.accumulators / (8 * tiled.dealt), 1))
-    let before = run.busy
-    var timed: [(shape: [Int], ticks: [Int])] = []
+    let before = run.work
+    var timed: [(shape: [Int], work: Work)] = []
     var start = 0
     while start < boxes.count {
       // The boxes of one group follow each other; rows that the cells do not hold together repeat them.
@@ -71,25 +71,24 @@ extension ProgramCompiler {
           // Boxes of one shape take as long.
           let shape = boxes[number].shape + piece.map { $0.count }
           if isDry, let known = timed.first(where: { $0.shape == shape }) {
-            run.spend(known.ticks)
+            run.spend(known.work)
             continue
           }
-          let first = run.busy
+          let first = run.work
           let units = loadBox(standing, number)
           try contract(boxes[number], piece, rows, units.lowerBound, units, tiled, stream)
-          if isDry { timed.append((shape, zip(run.busy, first).map { $0 - $1 })) }
+          if isDry { timed.append((shape, run.work - first)) }
         }
       }
       start = end + 1
     }
     if isDry {
-      // Loads do not run beside the work where both want the switch, the second port, or all of the register file.
+      // Loads do not run beside the work where that needs all of the register file.
       let units = boxes.map { tiled.units($0).count }.max() ?? 0
-      let isAlone =
-        units > machine.registerFileBytes / machine.packetBytes / 2
-        || (standing.ring > 1 && tiled.sharing?.mode == .gather) || stream.readsSecond
-      let spent = zip(run.busy, before).map { $0 - $1 }
-      if isAlone { copyTicks += min(spent[0], spent[1]) }
+      if units > machine.registerFileBytes / machine.packetBytes / 2 {
+        let spent = run.work - before
+        copyTicks += min(spent.main, spent.sub)
+      }
     }
     return result
   }

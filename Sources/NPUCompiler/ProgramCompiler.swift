@@ -44,9 +44,12 @@ struct ProgramCompiler {
   let cache: SearchCache
   /// Only what it costs counts: no code, no images.
   let isDry: Bool
-  /// The halves of the register file and of the vector registers that were loaded last.
-  var registerHalf = 0
-  var vectorHalf = 0
+  var registerLoads: LoadQueue
+  var wordLoads: LoadQueue
+  /// Whether kernels in a row have their constants loaded together.
+  let sharesLoads: Bool
+  /// Whether slices hold all of their words per column.
+  var ownsWords = false
 
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?
@@ -58,6 +61,8 @@ struct ProgramCompiler {
   var computeTicks = 0
   var countedStreamTicks = 0
   var choices: [Choice] = []
+  /// Whether values went to DRAM that the choices would have left in SRAM.
+  var neededMoreRoom = false
   var decisions: [NPUCompiler.Decision] = []
   /// Whether the axis of fewer tiles has the faster digit, so that shifts along the other have less far to go; else the longer
   /// axis has it.
@@ -77,7 +82,7 @@ struct ProgramCompiler {
 
   init(
     _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
-    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: SearchCache,
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: SearchCache, sharesLoads: Bool,
     memory: (Int) -> ValueMemory
   ) {
     self.cache = cache
@@ -87,9 +92,15 @@ struct ProgramCompiler {
     self.room = room
     run = Emitter(machine, isDry: isDry)
     load = Emitter(machine, isDry: isDry)
+    registerLoads = .registers(machine)
+    wordLoads = .words(machine)
+    self.sharesLoads = sharesLoads
     residentBase = machine.sramBytesPerSlice - residentBytes
     sram = memory(residentBase)
-    resident = residentBytes > 0 ? IntervalAllocator(capacity: residentBytes) : nil
+    // A dry run only counts what they take.
+    resident =
+      residentBytes > 0
+      ? IntervalAllocator(capacity: isDry ? 16 * machine.sramBytesPerSlice : residentBytes) : nil
     remaining = SideTable(default: 0)
     for node in graph.nodes.ids {
       for operand in graph.nodes[node].operands { remaining[operand] += 1 }

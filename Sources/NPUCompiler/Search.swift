@@ -25,11 +25,13 @@ private struct Outcome {
   }
 
   var choice: ProgramCompiler.Choice
-  var spent: [Int]
+  var spent: Work
   var demand: Int
   var result: Placement
   var bytes: Int?
   var moved: [Moved]
+  var registerLoads: LoadQueue
+  var wordLoads: LoadQueue
 }
 
 extension ProgramCompiler {
@@ -41,8 +43,10 @@ extension ProgramCompiler {
   ) throws(Diagnostic) -> ProgramCompiler {
     var start = ProgramCompiler(
       graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(), cache: cache,
+      sharesLoads: trial.residentBytes > 0,
       memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
     start.residentPrice = trial.price
+    start.ownsWords = trial.ownsWords
     start.startsWithFewTiles = trial.startsWithFewTiles
     start.countsHalos = trial.countsHalos
     var beam = [start]
@@ -63,7 +67,7 @@ extension ProgramCompiler {
       beam = next
       for index in beam.indices { beam[index].release(after: node) }
     }
-    return beam.min { $0.rank(adding: []) < $1.rank(adding: []) } ?? start
+    return beam.min { $0.rank() < $1.rank() } ?? start
   }
 
   private static func isMapped(_ node: KernelNode) -> Bool {
@@ -134,14 +138,14 @@ extension ProgramCompiler {
             bytes: after.owned == before.owned ? nil : after.owned?.count))
       }
       let spent = next.spent(since: self)
-      if case .tiled(let geometry, spreads: true) = mapping {
-        isHidden = spent[1] <= spent[0] && geometry.sharing?.mode != .gather
+      if case .tiled(_, spreads: true) = mapping {
+        isHidden = spent.ticks == spent.main + spent.copies
       }
       outcomes.append(
         Outcome(
           choice: Choice(relief: .none, mapping: mapping), spent: spent,
           demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
-          moved: moved))
+          moved: moved, registerLoads: next.registerLoads, wordLoads: next.wordLoads))
     }
     return outcomes
   }
@@ -170,6 +174,8 @@ extension ProgramCompiler {
       settle(node.result, placement, owned: nil)
     }
     residentDemand += outcome.demand
+    registerLoads = outcome.registerLoads
+    wordLoads = outcome.wordLoads
     count(outcome.spent, outcome.choice)
     return true
   }
@@ -195,7 +201,7 @@ extension ProgramCompiler {
         do {
           try next.place(node, choice, options)
           next.count(next.spent(since: self), choice)
-          if let least = best, least.rank(adding: []) <= next.rank(adding: []) { continue }
+          if let least = best, least.rank() <= next.rank() { continue }
           best = next
         } catch {
           if case .doesNotFit(let what) = error { reason = what }
@@ -208,30 +214,29 @@ extension ProgramCompiler {
 
   // MARK: Costs
 
-  /// Ticks of main, of sub, of copies that hold the work up, and of constants that stream beside it.
-  private func spent(since before: ProgramCompiler) -> [Int] {
-    [
-      run.busy[0] - before.run.busy[0], run.busy[1] - before.run.busy[1], copyTicks - before.copyTicks,
-      streamTicks - before.streamTicks,
-    ]
+  private func spent(since before: ProgramCompiler) -> Work {
+    var spent = run.work - before.run.work
+    spent.copies = copyTicks - before.copyTicks
+    spent.streamed = streamTicks - before.streamTicks
+    return spent
   }
 
   /// Ticks, with a price on what stays resident; after `spent` more.
-  private func rank(adding spent: [Int], _ demand: Int = 0) -> Double {
-    let compute = computeTicks + (spent.isEmpty ? 0 : max(spent[0], spent[1]) + spent[2])
-    let stream = countedStreamTicks + (spent.isEmpty ? 0 : spent[3])
+  private func rank(adding spent: Work = Work(), _ demand: Int = 0) -> Double {
+    let compute = computeTicks + spent.ticks
+    let stream = countedStreamTicks + spent.streamed
     return Double(max(compute, stream)) + Double(min(compute, stream)) / 8
       + Double(residentDemand + demand) * residentPrice
   }
 
-  /// Adds what a node costs. The register files load beside the work, other copies hold it up.
-  private mutating func count(_ spent: [Int], _ choice: Choice) {
-    computeTicks += max(spent[0], spent[1]) + spent[2]
-    countedStreamTicks += spent[3]
+  /// Adds what a node costs.
+  private mutating func count(_ spent: Work, _ choice: Choice) {
+    computeTicks += spent.ticks
+    countedStreamTicks += spent.streamed
     choices.append(choice)
     decisions.append(
       NPUCompiler.Decision(
         kernel: choices.count - 1, placement: choice.text,
-        cycles: spent.map { $0 / machine.ticksPerCycle }))
+        cycles: [spent.main, spent.sub, spent.copies, spent.streamed].map { $0 / machine.ticksPerCycle }))
   }
 }

@@ -37,14 +37,19 @@ struct StandingConstants {
   }
 }
 
-/// Standing constants in SRAM: all of a slice's units, or every `ring`-th of each box; then the words per column.
+/// Standing constants in SRAM: all of a slice's units, or every `ring`-th of each box; and the words per column.
 struct PlacedConstants {
   var constants: StandingConstants
-  var bytes: Range<Int>
   var ring: Int
   var inner: Int
   /// Where the packets of each box begin, in packets.
   var starts: [Int]
+  /// The units in SRAM.
+  var bytes = 0..<0
+  /// The units of the only box, if a load brings them, perhaps with those of other kernels.
+  var units: Range<Int>?
+  /// The first of the words in the vector registers.
+  var firstWord = 0
 
   var words: StandingConstants.ColumnWords { constants.words }
 }
@@ -100,12 +105,15 @@ extension ProgramCompiler {
     let capacity = machine.registerFileBytes / size
     guard capacity / 2 % ring == 0 else { throw .doesNotFit("a ring of \(ring) slices") }
     var placed = PlacedConstants(
-      constants: constants, bytes: 0..<0, ring: ring, inner: ring == 1 ? 1 : inner, starts: [])
+      constants: constants, ring: ring, inner: ring == 1 ? 1 : inner, starts: [])
     // Few to a slice: a long ring takes its time.
     var words = constants.words
-    words.ring = ring
+    words.ring = ownsWords || (resident != nil && words.packets * 32 <= 256) ? 1 : ring
     while words.ring > 1, words.packets <= words.ring { words.ring /= 2 }
     let limit = machine.vectorRegisterBytes / 4
+    guard words.packets * 8 <= limit else {
+      throw .doesNotFit("vector operands need \(words.packets * 8) words of \(limit)")
+    }
     let room = words.packets * 8 <= limit / 2 ? limit / 2 : limit
     while words.ring > 1, words.count > room { words.ring /= 2 }
     var perSlice = 0
@@ -122,24 +130,65 @@ extension ProgramCompiler {
     } else {
       address = self.image(dealt(placed, node, bytes: bytes, image))
     }
-    let (offset, isLoad) = try placeConstant(bytes, "the weights of '\(node.name)'")
-    placed.bytes = offset..<(offset + bytes)
     // In DRAM: block, ring, packets. What other slices have as well is copied from the first that have it.
-    var loops: [(count: Int, source: Int, distance: Int)] = [
+    let loops: [(count: Int, source: Int, distance: Int)] = [
       (count, ring * bytes, stride), (ring, bytes, low > 1 ? 1 : count),
     ]
-    var copies: [(count: Int, distance: Int)] = []
-    if low > 1 {
-      copies = [(low / ring, ring), (high, low * count)]
+    let copies: [(count: Int, distance: Int)] =
+      low > 1 ? [(low / ring, ring), (high, low * count)] : [(high / ring, count * ring)]
+    func bring(_ part: Range<Int>, to offset: Int, isLoad: Bool) {
+      deal(
+        part.count, from: address + part.lowerBound, to: offset, loops.filter { $0.count > 1 },
+        copies: copies.filter { $0.count > 1 }, isLoad: isLoad)
+    }
+    let what = "the weights of '\(node.name)'"
+    var wordForm = LoadQueue.Form(slices: slices, ring: words.ring, inner: placed.inner, element: .i32)
+    if words.ring == 1 { wordForm.inner = 1 }
+    guard resident != nil else {
+      // One descriptor brings both.
+      let (offset, isLoad) = try placeConstant(bytes, what)
+      placed.bytes = offset..<(offset + words.start)
+      bring(0..<bytes, to: offset, isLoad: isLoad)
+      if words.count > 0 {
+        let load = wordLoads.start(
+          words.packetsPerSlice, total: words.packetsPerSlice, wordForm, offset: offset + words.start,
+          mayGrow: false)
+        placed.firstWord = load.base
+        emit(PlacedLoad(offset: load.offset, isLoad: isLoad, base: load.base, pending: load), \.wordLoads)
+      }
+      return placed
+    }
+    if words.count > 0 {
+      let load = try place(\.wordLoads, words.packetsPerSlice, wordForm, what)
+      bring(words.start..<bytes, to: load.offset, isLoad: load.isLoad)
+      placed.firstWord = load.base
+      emit(load, \.wordLoads)
+    }
+    let operand = constants.operand
+    let form = LoadQueue.Form(
+      slices: slices, ring: ring, inner: placed.inner, element: operand.type.element,
+      zeroPoint: Int16(operand.pre.subtractedInteger ?? 0))
+    if constants.boxes.count == 1, registerLoads.fitsHalf(perSlice, form) {
+      let load = try place(\.registerLoads, perSlice, form, what)
+      placed.bytes = load.offset..<(load.offset + words.start)
+      bring(0..<words.start, to: load.offset, isLoad: load.isLoad)
+      placed.units = load.base..<(load.base + registerLoads.count(perSlice, form))
+      emit(load, \.registerLoads)
     } else {
-      copies = [(high / ring, count * ring)]
+      let (offset, isLoad) = try placeConstant(words.start, what)
+      placed.bytes = offset..<(offset + words.start)
+      bring(0..<words.start, to: offset, isLoad: isLoad)
     }
-    loops.removeAll { $0.count == 1 }
-    copies.removeAll { $0.count == 1 }
-    if bytes <= Self.fewBytes {
-      loops += copies.map { ($0.count, 0, $0.distance) }
-      copies = []
-    }
+    return placed
+  }
+
+  /// Copies bytes of an image to the slices that `loops` name, and from them to others.
+  private mutating func deal(
+    _ bytes: Int, from address: Int, to offset: Int, _ loops: [(count: Int, source: Int, distance: Int)],
+    copies: [(count: Int, distance: Int)], isLoad: Bool
+  ) {
+    let isFew = bytes <= Self.fewBytes
+    let all = isFew ? loops + copies.map { ($0.count, 0, $0.distance) } : loops
     var start = 0
     while start < bytes {
       let run = min(4096, bytes - start)
@@ -148,15 +197,15 @@ extension ProgramCompiler {
         [
           DMAInstruction(
             from: .init(.dram, Int64(address + start)), to: .init(.sram, target), run: UInt32(run),
-            loops.map {
+            all.map {
               .init(UInt32($0.count), source: Int64($0.source), destination: Int64($0.distance * window))
             })
         ], isLoad: isLoad, engine: 1)
       start += run
     }
     copyAcross(
-      placed.bytes, covered: loops.map { ($0.count, $0.distance) }, copies: copies, isLoad: isLoad)
-    return placed
+      offset..<(offset + bytes), covered: loops.map { ($0.count, $0.distance) }, copies: isFew ? [] : copies,
+      isLoad: isLoad)
   }
 
   /// Up to so many bytes are read from DRAM again for every slice: a copy from slice to slice would only begin after
@@ -204,32 +253,24 @@ extension ProgramCompiler {
     return dealt
   }
 
-  /// Loads a box into the register file; small ones into the half that the last did not use.
+  /// Loads a box into the register file unless it is there; small ones into the half that the last did not use.
   /// - Returns: its units there.
   mutating func loadBox(_ placed: PlacedConstants, _ number: Int) -> Range<Int> {
-    let (size, slices) = (machine.packetBytes, placed.constants.slices)
-    let capacity = machine.registerFileBytes / size
+    if let units = placed.units { return units }
+    let slices = placed.constants.slices
     let packets = (placed.constants.boxes[number].count + placed.ring - 1) / placed.ring
-    let units = packets * placed.ring
-    var base = 0
-    if units <= capacity / 2 {
-      registerHalf = 1 - registerHalf
-      base = registerHalf * capacity / 2
-    }
     let operand = placed.constants.operand
-    var body = TensorInstruction()
-    body.sliceCount = UInt16(slices)
-    body.fetch.element = operand.type.element
-    body.fetch.packetElements = UInt8(size / operand.type.element.size)
-    body.fetch.zeroPoint = Int16(operand.pre.subtractedInteger ?? 0)
-    body.fetch.base = Int32(placed.bytes.lowerBound + placed.starts[number] * size)
-    body.sink = .registerFile(base: Int32(base))
-    body.gather(packets: packets, bytes: size, ring: placed.ring, inner: placed.inner)
-    for index in body.loops.indices {
-      body.loops[index].registerStride = Int32(index == 0 ? placed.ring : 1)
-    }
+    let form = LoadQueue.Form(
+      slices: slices, ring: placed.ring, inner: placed.inner, element: operand.type.element,
+      zeroPoint: Int16(operand.pre.subtractedInteger ?? 0))
+    let units = registerLoads.count(packets, form)
+    let base = registerLoads.fitsHalf(packets, form) ? registerLoads.turn() : 0
+    registerLoads.close(overlapping: base..<(base + units))
+    let load = LoadQueue.Load(
+      form: form, base: base, offset: placed.bytes.lowerBound + placed.starts[number] * machine.packetBytes,
+      packets: packets, total: packets)
     run.append(
-      .tensor(body), .sub,
+      .tensor(registerLoads.instruction(load, packets: packets)), .sub,
       [.read(.sram, placed.bytes, slices: 0..<slices), .write(.registerFile, base..<(base + units))])
     return base..<(base + units)
   }
@@ -242,65 +283,19 @@ extension ProgramCompiler {
     let words = placed.words
     let others = indices.filter { !words.operands.contains($0) }
     let capacity = machine.vectorRegisterBytes / 4
-    guard words.count <= capacity else {
-      throw .doesNotFit("vector operands need \(words.count) words of \(capacity)")
-    }
-    var base = 0
-    var limit = capacity
-    if words.count <= capacity / 2 {
-      vectorHalf = 1 - vectorHalf
-      base = vectorHalf * capacity / 2
-      limit = base + capacity / 2
-    }
     var sources: [Int: VectorSource] = [:]
-    if words.count > 0 { loadWords(placed, base) }
     for (position, index) in words.operands.enumerated() {
-      let start = base + position * words.columns
+      let start = placed.firstWord + position * words.columns
       sources[index] = VectorSource(
         place: .registers(base: start, words: start..<(start + words.columns), strides: [axis: 1]),
         isBroadcast: false)
     }
+    // Beside the words, in the half that they leave.
+    let free = words.count <= capacity / 2 ? wordLoads.otherHalf : words.count
+    let limit = words.count <= capacity / 2 ? free + capacity / 2 : capacity
     let rest = try vectorSources(
-      others, of: node, geometry, flitAxis: axis, group: group, from: base + words.count, limit: limit)
+      others, of: node, geometry, flitAxis: axis, group: group, from: free, limit: limit)
     for (index, source) in zip(others, rest) { sources[index] = source }
     return indices.compactMap { sources[$0] }
-  }
-
-  private mutating func loadWords(_ placed: PlacedConstants, _ base: Int) {
-    let (words, slices) = (placed.words, placed.constants.slices)
-    var body = TensorInstruction()
-    body.sliceCount = UInt16(slices)
-    body.fetch.base = Int32(placed.bytes.lowerBound + words.start)
-    body.fetch.element = .i32
-    body.fetch.packetElements = 8
-    body.gather(packets: words.packetsPerSlice, bytes: 32, ring: words.ring, inner: placed.inner)
-    for index in body.loops.indices {
-      body.loops[index].commitStride = Int32(index == 0 ? 8 * words.ring : 8)
-    }
-    body.sink = .vectorRegisters(base: Int32(base))
-    run.append(
-      .tensor(body), .sub,
-      [
-        .read(.sram, placed.bytes, slices: 0..<slices),
-        .write(.vectorRegisters, base..<(base + words.count)),
-      ])
-  }
-}
-
-extension TensorInstruction {
-  /// Loops over the packets of a slice and, where they were dealt out, over the slices of the ring.
-  fileprivate mutating func gather(packets: Int, bytes: Int, ring: Int, inner: Int) {
-    var own = Loop()
-    own.size = UInt32(packets)
-    own.fetchStride = Int32(bytes)
-    loops = [own]
-    guard ring > 1 else { return }
-    var others = Loop()
-    others.size = UInt32(ring)
-    others.kind = .ring1
-    loops.append(others)
-    exchange.kind = .broadcast1
-    exchange.outer = UInt16(ring)
-    exchange.inner = UInt16(inner)
   }
 }

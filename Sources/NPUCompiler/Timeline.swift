@@ -132,7 +132,7 @@ private struct DRAMServer {
 }
 
 /// The units that contexts share.
-private struct Units {
+struct Units {
   struct Needs {
     var second = false
     var exchange = false

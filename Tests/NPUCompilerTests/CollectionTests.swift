@@ -10,62 +10,15 @@ import TargetFiles
 import Tensors
 import Testing
 
-/// A chain of i8 convolutions over [channels, size, size].
-private struct Chain {
-  var graph = KernelGraph(name: "chain")
-  var input: Tensor
-  private(set) var last: BufferID
-
-  init(channels: Int, size: Int) throws {
-    input = try Tensor(TensorType(.i8, [channels, size, size])) { .i32(Int32($0 * 41 % 255) - 127) }
-    last = graph.input("x", input.type)
-  }
-
-  mutating func convolve(
-    to columns: Int, window: Int = 1, stride: Int = 1, adding residual: BufferID? = nil
-  ) throws {
-    let shape = graph.buffers[last].type.shape
-    let extent = (shape[1] + stride - 1) / stride
-    var kernel = Kernel(.contract, .i8)
-    let co = kernel.axis("co", columns)
-    let rows = [kernel.axis("oh", extent), kernel.axis("ow", extent)]
-    let taps = [kernel.axis("kh", window, .window), kernel.axis("kw", window, .window)]
-    let ci = kernel.axis("ci", shape[0], .reduce)
-    let places = zip(rows, taps).map {
-      AffineMap.axis($0, times: stride) + .axis($1) + AffineMap(-(window / 2))
-    }
-    kernel.operands = [
-      Operand(
-        TensorType(.i8, shape), [.axis(ci)] + places, outside: window > 1 ? .fill(0) : .never),
-      Operand(
-        TensorType(.i8, [columns, shape[0], window, window]), [.axis(co), .axis(ci)] + taps.map { .axis($0) }),
-      Operand(TensorType(.i32, [columns]), [.axis(co)]),
-    ]
-    var operands = [last]
-    for operand in kernel.operands.dropFirst() {
-      operands.append(graph.constant(try Tensor(operand.type) { .i32(Int32($0 * 37 % 15) - 7) }))
-    }
-    if let residual {
-      kernel.operands.append(
-        Operand(graph.buffers[residual].type, [.axis(co)] + rows.map { .axis($0) }))
-      operands.append(residual)
-    }
-    kernel.post = Program { program in
-      let sum = program.append(.add, program.append(.input), program.append(.operand(2)))
-      let scaled = program.append(.shiftRight, sum, program.append(constant: Int32(7)))
-      return residual == nil ? scaled : program.append(.add, scaled, program.append(.operand(3)))
-    }
-    let name = "v\(graph.nodes.count)"
-    last = graph.kernel(kernel, operands, node: name, name: name)
-  }
-}
-
 /// Blocks of image networks, at sizes where tiles and channels are cut over the slices in turn: what neighbours have comes
 /// through the switch, and the values are those of the kernels.
-@Test func blocksAreBroughtTogetherByTheSwitch() throws {
-  var chains: [Chain] = []
-  for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (32, 64, 28)] {
-    var chain = try Chain(channels: channels, size: size)
+@Test(arguments: [NPUCompiler.WeightMode.resident, .streamed])
+func blocksAreBroughtTogetherByTheSwitch(weights: NPUCompiler.WeightMode) throws {
+  var options = NPUCompiler.Options()
+  options.weights = weights
+  var chains: [ConvolutionChain] = []
+  for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (24, 48, 16)] {
+    var chain = try ConvolutionChain(channels: channels, size: size)
     try chain.convolve(to: channels)
     for _ in 0..<2 {
       let residual = chain.last
@@ -81,7 +34,7 @@ private struct Chain {
   for chain in chains {
     var graph = chain.graph
     graph.outputs = [chain.last]
-    let program = try NPUCompiler.compile(graph, on: machine).program
+    let program = try NPUCompiler.compile(graph, on: machine, options).program
     #expect(NPUChecker.check(program, on: machine) == [])
     for instruction in program.run.contexts[0] {
       guard case .tensor(let body) = instruction.body, case .commit = body.sink,

@@ -1,0 +1,53 @@
+import KernelIR
+import Support
+import Tensors
+
+/// A chain of i8 convolutions over [channels, size, size].
+struct ConvolutionChain {
+  var graph = KernelGraph(name: "chain")
+  var input: Tensor
+  private(set) var last: BufferID
+
+  init(channels: Int, size: Int) throws {
+    input = try Tensor(TensorType(.i8, [channels, size, size])) { .i32(Int32($0 * 41 % 255) - 127) }
+    last = graph.input("x", input.type)
+  }
+
+  mutating func convolve(
+    to columns: Int, window: Int = 1, stride: Int = 1, adding residual: BufferID? = nil
+  ) throws {
+    let shape = graph.buffers[last].type.shape
+    let extent = (shape[1] + stride - 1) / stride
+    var kernel = Kernel(.contract, .i8)
+    let co = kernel.axis("co", columns)
+    let rows = [kernel.axis("oh", extent), kernel.axis("ow", extent)]
+    let taps = [kernel.axis("kh", window, .window), kernel.axis("kw", window, .window)]
+    let ci = kernel.axis("ci", shape[0], .reduce)
+    let places = zip(rows, taps).map {
+      AffineMap.axis($0, times: stride) + .axis($1) + AffineMap(-(window / 2))
+    }
+    kernel.operands = [
+      Operand(
+        TensorType(.i8, shape), [.axis(ci)] + places, outside: window > 1 ? .fill(0) : .never),
+      Operand(
+        TensorType(.i8, [columns, shape[0], window, window]), [.axis(co), .axis(ci)] + taps.map { .axis($0) }),
+      Operand(TensorType(.i32, [columns]), [.axis(co)]),
+    ]
+    var operands = [last]
+    for operand in kernel.operands.dropFirst() {
+      operands.append(graph.constant(try Tensor(operand.type) { .i32(Int32($0 * 37 % 15) - 7) }))
+    }
+    if let residual {
+      kernel.operands.append(
+        Operand(graph.buffers[residual].type, [.axis(co)] + rows.map { .axis($0) }))
+      operands.append(residual)
+    }
+    kernel.post = Program { program in
+      let sum = program.append(.add, program.append(.input), program.append(.operand(2)))
+      let scaled = program.append(.shiftRight, sum, program.append(constant: Int32(7)))
+      return residual == nil ? scaled : program.append(.add, scaled, program.append(.operand(3)))
+    }
+    let name = "v\(graph.nodes.count)"
+    last = graph.kernel(kernel, operands, node: name, name: name)
+  }
+}
