@@ -1,4 +1,5 @@
 import KernelIR
+import Machine
 import NPUISA
 import Support
 
@@ -18,6 +19,17 @@ extension NPUCompiler {
   public struct Result: Sendable {
     public let program: NPUProgram
     public let decisions: [Decision]
+  }
+}
+
+extension ProgramCompiler {
+  var decisions: [NPUCompiler.Decision] {
+    zip(choices, works).enumerated().map { number, step in
+      let work = step.1
+      return NPUCompiler.Decision(
+        kernel: number, placement: step.0.text,
+        cycles: [work.main, work.sub, work.copies, work.streamed].map { $0 / machine.ticksPerCycle })
+    }
   }
 }
 

@@ -37,18 +37,27 @@ public enum NPUCompiler {
     var best: Result?
     // Whether all values found room beside the constants: the first such round has the most copies of these.
     var isRoomy = false
+    var hasStreamed = false
     for trials in Trial.rounds(graph, machine, options) {
       if isRoomy, trials[0].residentBytes > 0 { continue }
+      // Nothing that streams is done before all constants have come.
+      if trials[0].residentBytes == 0, let best,
+        hasStreamed || best.program.predictedRunTicks <= graph.streamTicks(machine)
+      {
+        continue
+      }
       // Streaming seldom beats constants that are there: two searches will do.
       let trials = best == nil || trials[0].residentBytes > 0 ? trials : Array(trials.prefix(2))
       let results = Parallel.map(trials.count, threads: options.threads) { index in
         Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, cache, options) }
       }
       var failure: Diagnostic?
-      for result in results {
+      for (trial, result) in zip(trials, results) {
         switch result {
         case .success(let found?):
-          isRoomy = isRoomy || found.isRoomy
+          let streams = trial.residentBytes == 0
+          hasStreamed = hasStreamed || streams
+          isRoomy = isRoomy || (!streams && found.isRoomy)
           if let least = best,
             least.program.predictedRunTicks <= found.result.program.predictedRunTicks
           {
@@ -90,7 +99,7 @@ struct Trial {
     _ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options
   ) -> [[Trial]] {
     var trials: [Trial] = []
-    let bytes = graph.buffers.ids.reduce(0) { $0 + (graph.buffers[$1].constant?.type.byteCountOrZero ?? 0) }
+    let bytes = graph.constantBytes
     if options.weights != .streamed, bytes > 0 {
       let least = bytes / machine.slices
       for (price, ownsWords) in [
@@ -110,7 +119,7 @@ struct Trial {
       machine.slices > 1
       && graph.macs
         < machine.issueMainCycles * graph.nodes.count * machine.slices * machine.lanes * machine.packetBytes
-    return trials.map { trial in
+    var rounds = trials.map { trial in
       // What streams hides much of the shifts.
       let all = [true, false].prefix(trial.residentBytes > 0 ? 1 : 2).flatMap { countsHalos in
         [false, true].map { startsWithFewTiles in
@@ -122,12 +131,17 @@ struct Trial {
       }
       guard isSmall else { return all }
       return all
-        + all.prefix(2).map { trial in
+        + all.prefix(1).map { trial in
           var other = trial
           other.slices = machine.slices / 2
           return other
         }
     }
+    // What takes no time may run with the first.
+    if isSmall, rounds.count > 1, let streamed = rounds.last, streamed[0].residentBytes == 0 {
+      rounds[0] += streamed.prefix(2)
+    }
+    return rounds
   }
 
   /// - Returns: nil where constants should be resident and do not fit; and whether values have the room that
@@ -168,6 +182,17 @@ struct Trial {
       trial.residentBytes = found.residentDemand
     }
     return best
+  }
+}
+
+extension KernelGraph {
+  fileprivate var constantBytes: Int {
+    buffers.ids.reduce(0) { $0 + (buffers[$1].constant?.type.byteCountOrZero ?? 0) }
+  }
+
+  /// Ticks that DRAM needs for all constants.
+  fileprivate func streamTicks(_ machine: SliceMachine) -> Int {
+    constantBytes / machine.dramGranuleBytes * machine.dramGranuleTicks
   }
 }
 

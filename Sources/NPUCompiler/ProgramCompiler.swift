@@ -63,7 +63,8 @@ struct ProgramCompiler {
   var choices: [Choice] = []
   /// Whether values went to DRAM that the choices would have left in SRAM.
   var neededMoreRoom = false
-  var decisions: [NPUCompiler.Decision] = []
+  /// What each of them costs.
+  var works: [Work] = []
   /// Whether the axis of fewer tiles has the faster digit, so that shifts along the other have less far to go; else the longer
   /// axis has it.
   var startsWithFewTiles = false
@@ -173,7 +174,9 @@ struct ProgramCompiler {
   }
 
   mutating func dropIfUnused(_ buffer: BufferID) {
-    if remaining[buffer] == 0 { vacate(buffer) }
+    guard remaining[buffer] == 0 else { return }
+    vacate(buffer)
+    homes[buffer] = nil
   }
 
   /// Gives up the SRAM of a buffer that lies elsewhere from now on, or nowhere.

@@ -234,9 +234,6 @@ extension ProgramCompiler {
     computeTicks += spent.ticks
     countedStreamTicks += spent.streamed
     choices.append(choice)
-    decisions.append(
-      NPUCompiler.Decision(
-        kernel: choices.count - 1, placement: choice.text,
-        cycles: [spent.main, spent.sub, spent.copies, spent.streamed].map { $0 / machine.ticksPerCycle }))
+    works.append(spent)
   }
 }
