@@ -138,7 +138,7 @@ extension ProgramCompiler {
   /// The same in all slices that have the operand: a contraction may cut its columns there.
   private func repetitions(_ geometry: Geometry, _ placement: Placement, isForm: Bool) -> [Geometry] {
     var whole = geometry
-    guard placement.repeats > geometry.sliceCount, whole.repeatWork(upTo: placement.repeats) else {
+    guard placement.repeats >= geometry.sliceCount, whole.repeatWork(upTo: placement.repeats) else {
       return []
     }
     var result = [whole]
