@@ -44,6 +44,7 @@ private struct Legaliser {
       }
       kernel.widenTables()
       if !kernel.isCopy { adapt(&kernel, &operands, node) }
+      if kernel.form == .contract { subsample(&kernel, &operands, node) }
       ids[node.result] = new.kernel(kernel, operands, node: node.name, sources: node.sources, name: name)
     }
     new.outputs = old.outputs.map { ids[$0] }
@@ -150,6 +151,44 @@ private struct Legaliser {
     }
   }
 
+  /// Lets a contraction that reads every n-th row or column alone (a shortcut of a residual network) read what is left of them:
+  /// if that has to be brought elsewhere, it is the less.
+  private mutating func subsample(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
+    var operand = kernel.operands[0]
+    guard old.buffers[node.operands[0]].constant == nil, operand.outside == .never,
+      operand.type.shape.reduce(operand.type.element.size, *) >= Self.manyBytes
+    else { return }
+    var copy = Kernel(.map, operand.type.element)
+    var maps: [AffineMap] = []
+    var isThinned = false
+    for (index, map) in operand.maps.enumerated() {
+      let moving = map.terms.filter { kernel.axes[$0.axis].extent > 1 }
+      let axis = copy.axis(
+        "d\(index)",
+        moving.count == 1 && moving[0].coefficient > 1
+          ? kernel.axes[moving[0].axis].extent : operand.type.shape[index])
+      guard moving.count == 1, moving[0].coefficient > 1 else {
+        maps.append(.axis(axis))
+        continue
+      }
+      guard kernel.axes[moving[0].axis].role == .parallel, operand.dimensions(of: moving[0].axis) == 1 else {
+        return
+      }
+      maps.append(.axis(axis, times: moving[0].coefficient) + AffineMap(map.offset))
+      operand.maps[index] = .axis(moving[0].axis)
+      isThinned = true
+    }
+    guard isThinned else { return }
+    copy.operands = [Operand(operand.type, maps)]
+    copy.post = Program { $0.append(.operand(0)) }
+    operand.type = copy.result
+    kernel.operands[0] = operand
+    operands[0] = new.kernel(copy, [operands[0]], node: node.name, sources: node.sources)
+  }
+
+  /// Of a value, from which on copies of it take long.
+  private static let manyBytes = 65_536
+
   /// Copies an operand into a larger tensor that has `fill` all around.
   private mutating func pad(
     _ kernel: inout Kernel, _ index: Int, _ buffer: BufferID, _ fill: UInt32, _ node: KernelNode
@@ -172,6 +211,11 @@ private struct Legaliser {
     kernel.operands[index] = operand
     return new.kernel(copy, [buffer], node: node.name, sources: node.sources)
   }
+}
+
+extension Operand {
+  /// How many dimensions move with an axis.
+  fileprivate func dimensions(of axis: AxisID) -> Int { maps.count { $0.coefficient(of: axis) != 0 } }
 }
 
 extension Kernel {
