@@ -58,7 +58,7 @@ extension ProgramCompiler {
     var program = ProgramCompiler(
       graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, cache: cache,
       sharesLoads: sharesLoads || dry != nil, memory: memory)
-    program.ownsWords = ownsWords
+    program.residentPrice = residentPrice
     program.registerLoads.planned = dry?.registerLoads.totals
     program.wordLoads.planned = dry?.wordLoads.totals
     for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {

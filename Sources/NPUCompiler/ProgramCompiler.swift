@@ -48,8 +48,6 @@ struct ProgramCompiler {
   var wordLoads: LoadQueue
   /// Whether kernels in a row have their constants loaded together.
   let sharesLoads: Bool
-  /// Whether slices hold all of their words per column.
-  var ownsWords = false
 
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?

@@ -46,7 +46,6 @@ extension ProgramCompiler {
       sharesLoads: trial.residentBytes > 0,
       memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
     start.residentPrice = trial.price
-    start.ownsWords = trial.ownsWords
     start.startsWithFewTiles = trial.startsWithFewTiles
     start.countsHalos = trial.countsHalos
     var beam = [start]

@@ -89,9 +89,11 @@ extension ProgramCompiler {
   /// Brings the constants to SRAM: each block to its slices, whole, or dealt out along the slices that share it.
   /// - Parameters:
   ///   - most: the longest ring of slices that hold a part each; 1 lets each hold all.
+  ///   - mayOwn: whether each holds all where that loads so much faster that it is worth the room.
   ///   - image: packs the constant in units of so many bytes, block after block.
   mutating func placeStanding(
-    _ constants: StandingConstants, _ node: KernelNode, ring most: Int, image: (Tensor, Int) -> [UInt8]
+    _ constants: StandingConstants, _ node: KernelNode, ring most: Int, mayOwn: Bool = false,
+    image: (Tensor, Int) -> [UInt8]
   ) throws(Failure) -> PlacedConstants {
     let size = machine.packetBytes
     let (slices, count, stride) = (constants.slices, constants.digit.count, constants.digit.sliceStride)
@@ -102,13 +104,15 @@ extension ProgramCompiler {
     // Rings are powers of two.
     ring = inner & (inner - 1) == 0 ? ring & -ring : 1
     while ring > most { ring /= 2 }
+    let units = constants.boxes.last?.upperBound ?? 0
+    if mayOwn { ring = self.ring(ring, inner, units, slices, constants.operand.type.element, registerLoads) }
     let capacity = machine.registerFileBytes / size
     guard capacity / 2 % ring == 0 else { throw .doesNotFit("a ring of \(ring) slices") }
     var placed = PlacedConstants(
       constants: constants, ring: ring, inner: ring == 1 ? 1 : inner, starts: [])
     // Few to a slice: a long ring takes its time.
     var words = constants.words
-    words.ring = ownsWords || (resident != nil && words.packets * 32 <= 256) ? 1 : ring
+    words.ring = self.ring(ring, inner, words.packets, slices, .i32, wordLoads)
     while words.ring > 1, words.packets <= words.ring { words.ring /= 2 }
     let limit = machine.vectorRegisterBytes / 4
     guard words.packets * 8 <= limit else {
@@ -180,6 +184,23 @@ extension ProgramCompiler {
       bring(0..<words.start, to: offset, isLoad: isLoad)
     }
     return placed
+  }
+
+  /// The ring to deal packets out over: 1 where a load of all from every slice's own SRAM, perhaps together with others, is worth
+  /// the room.
+  private func ring(
+    _ ring: Int, _ inner: Int, _ packets: Int, _ slices: Int, _ element: ElementType, _ queue: LoadQueue
+  ) -> Int {
+    guard resident != nil, ring > 1, packets > 0 else { return ring }
+    let part = (packets + ring - 1) / ring
+    let ticks = [(ring, inner, part), (1, 1, packets)].map { ring, inner, packets in
+      let form = LoadQueue.Form(slices: slices, ring: ring, inner: inner, element: element)
+      let load = LoadQueue.Load(form: form, base: 0, offset: 0, packets: packets, total: packets)
+      return Instruction(.tensor(queue.instruction(load, packets: packets)))
+        .duration(on: machine, context: .sub, programs: []).ticks
+    }
+    let saved = ticks[0] - ticks[1] + machine.issueSubCycles * machine.ticksPerCycle / 2
+    return Double(saved) > residentPrice * Double((packets - part) * queue.packetBytes) ? 1 : ring
   }
 
   /// Copies bytes of an image to the slices that `loops` name, and from them to others.
