@@ -77,7 +77,22 @@ extension ProgramCompiler {
     let total = operands.reduce(0) { $0 + words($1) }
     let largest = operands.filter(isSmooth).max { words($0) < words($1) }
     let needsSecond = total > capacity || (largest.map { words($0) > 64 } ?? false)
-    let second = needsSecond ? largest : nil
+    // What was computed just now would be loaded while main waits.
+    func isNear(_ index: Int) -> Bool {
+      guard graph.buffers[node.operands[index]].constant == nil, isSmooth(index) else { return false }
+      let operand = kernel.operands[index]
+      let steps = kernel.axes(.parallel).reduce(1) { steps, axis in
+        let points = geometry.ranges[axis].count
+        return steps * (axis == flitAxis ? (points + 7) / 8 : points)
+      }
+      let moves = flitAxis.map { operand.depends(on: $0) } ?? false
+      guard !moves || flitAxis.map({ geometry.ranges[$0].count % group == 0 }) ?? true else { return false }
+      let bytes = operand.type.element.size * (moves ? 8 : 1)
+      return steps * ((bytes + machine.fetchSubBytesPerCycle - 1) / machine.fetchSubBytesPerCycle - 1)
+        <= machine.issueSubCycles
+    }
+    let second =
+      needsSecond ? largest : operands.filter(isNear).max { (words($0), $1) < (words($1), $0) }
     guard total - (second.map(words) ?? 0) <= capacity else {
       throw .doesNotFit("vector operands need \(total) words of \(capacity)")
     }
