@@ -49,8 +49,11 @@ struct Trials {
     // Nothing that streams is done before all constants have come.
     if let best, hasStreamed || best.program.predictedRunTicks <= graph.streamTicks(machine) { return }
     // Streaming seldom beats constants that are there: two searches will do.
-    let trials =
-      best == nil ? streamed(countsHalos: true) + streamed(countsHalos: false) : streamed(countsHalos: true)
+    var trials = streamed(countsHalos: true)
+    if best == nil {
+      let halves = isSmall ? trials.map { $0.with(slices: machine.slices / 2) } : []
+      trials += streamed(countsHalos: false) + halves
+    }
     let failures = search(trials).failures
     if best == nil, let failure = failures.first { throw failure }
   }
@@ -67,9 +70,7 @@ struct Trials {
       residentBytes: machine.sramBytesPerSlice / 2, price: price * Double(machine.ticksPerCycle))
     var trials = [false, true].map { trial.with(startsWithFewTiles: $0) }
     if isFirst, isSmall {
-      var half = trials[0]
-      half.slices = machine.slices / 2
-      trials.append(half)
+      trials.append(trials[0].with(slices: machine.slices / 2))
       // What takes no time may run beside them.
       if options.weights == .auto { trials += streamed(countsHalos: true) }
     }
@@ -120,6 +121,12 @@ extension Trial {
   fileprivate func with(startsWithFewTiles: Bool) -> Trial {
     var trial = self
     trial.startsWithFewTiles = startsWithFewTiles
+    return trial
+  }
+
+  fileprivate func with(slices: Int) -> Trial {
+    var trial = self
+    trial.slices = slices
     return trial
   }
 }
