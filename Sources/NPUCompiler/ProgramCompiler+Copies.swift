@@ -2,7 +2,8 @@ import Machine
 import NPUISA
 
 extension ProgramCompiler {
-  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work.
+  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work. Those of the load
+  /// program go to the one of two engines that has less to do.
   @discardableResult
   mutating func copy(_ descriptors: [DMAInstruction], isLoad: Bool = false, engine: Int = 0) -> Wait? {
     var last: Wait?
@@ -17,11 +18,12 @@ extension ProgramCompiler {
         continue
       }
       let accesses = Self.accesses(of: descriptor, window: window)
-      let context = Context.dma(min(engine, machine.dmaEngines - 1))
       if isLoad {
-        last = load.append(.dma(descriptor), context, accesses)
+        let free = loadTicks.indices.min { (loadTicks[$0], $0) < (loadTicks[$1], $1) } ?? 0
+        loadTicks[free] += descriptor.time(on: machine).ticks
+        last = load.append(.dma(descriptor), .dma(free), accesses)
       } else {
-        last = run.append(.dma(descriptor), context, accesses)
+        last = run.append(.dma(descriptor), .dma(min(engine, machine.dmaEngines - 1)), accesses)
       }
     }
     return last

@@ -52,6 +52,8 @@ struct ProgramCompiler {
   /// Resident constants come from here, and are copied by the load program; nil streams all.
   var resident: IntervalAllocator?
   let residentBase: Int
+  /// Ticks of the load program's descriptors, by engine.
+  var loadTicks: [Int]
   /// Of a dry run: ticks of copies that hold the work up, and of constants that stream.
   var copyTicks = 0
   var streamTicks = 0
@@ -91,6 +93,7 @@ struct ProgramCompiler {
     self.room = room
     run = Emitter(machine, isDry: isDry)
     load = Emitter(machine, isDry: isDry)
+    loadTicks = Array(repeating: 0, count: min(machine.dmaEngines, 2))
     registerLoads = .registers(machine)
     wordLoads = .words(machine)
     self.sharesLoads = sharesLoads
