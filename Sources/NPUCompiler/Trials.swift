@@ -71,8 +71,8 @@ struct Trials {
     var trials = [false, true].map { trial.with(startsWithFewTiles: $0) }
     if isFirst, isSmall {
       trials.append(trials[0].with(slices: machine.slices / 2))
-      // What takes no time may run beside them.
-      if options.weights == .auto { trials += streamed(countsHalos: true) }
+      // What takes no time may run beside them; it seldom wins.
+      if options.weights == .auto { trials += streamed(countsHalos: true).prefix(1) }
     }
     return trials
   }
