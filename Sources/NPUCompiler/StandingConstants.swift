@@ -52,6 +52,13 @@ struct PlacedConstants {
   var firstWord = 0
 
   var words: StandingConstants.ColumnWords { constants.words }
+
+  /// How the units lie.
+  var form: LoadQueue.Form {
+    LoadQueue.Form(
+      slices: constants.slices, ring: ring, inner: inner, element: constants.operand.type.element,
+      zeroPoint: Int16(constants.operand.pre.subtractedInteger ?? 0))
+  }
 }
 
 extension TiledContraction {
@@ -146,8 +153,8 @@ extension ProgramCompiler {
         copies: copies.filter { $0.count > 1 }, isLoad: isLoad)
     }
     let what = "the weights of '\(node.name)'"
-    var wordForm = LoadQueue.Form(slices: slices, ring: words.ring, inner: placed.inner, element: .i32)
-    if words.ring == 1 { wordForm.inner = 1 }
+    let wordForm = LoadQueue.Form(
+      slices: slices, ring: words.ring, inner: words.ring == 1 ? 1 : placed.inner, element: .i32)
     guard resident != nil else {
       // One descriptor brings both.
       let (offset, isLoad) = try placeConstant(bytes, what)
@@ -168,10 +175,7 @@ extension ProgramCompiler {
       placed.firstWord = load.base
       emit(load, \.wordLoads)
     }
-    let operand = constants.operand
-    let form = LoadQueue.Form(
-      slices: slices, ring: ring, inner: placed.inner, element: operand.type.element,
-      zeroPoint: Int16(operand.pre.subtractedInteger ?? 0))
+    let form = placed.form
     if constants.boxes.count == 1, registerLoads.fitsHalf(perSlice, form) {
       let load = try place(\.registerLoads, perSlice, form, what)
       placed.bytes = load.offset..<(load.offset + words.start)
@@ -280,10 +284,7 @@ extension ProgramCompiler {
     if let units = placed.units { return units }
     let slices = placed.constants.slices
     let packets = (placed.constants.boxes[number].count + placed.ring - 1) / placed.ring
-    let operand = placed.constants.operand
-    let form = LoadQueue.Form(
-      slices: slices, ring: placed.ring, inner: placed.inner, element: operand.type.element,
-      zeroPoint: Int16(operand.pre.subtractedInteger ?? 0))
+    let form = placed.form
     let units = registerLoads.count(packets, form)
     let base = registerLoads.fitsHalf(packets, form) ? registerLoads.turn() : 0
     registerLoads.close(overlapping: base..<(base + units))

@@ -10,6 +10,7 @@ struct Trials {
   let options: NPUCompiler.Options
   let cache = SearchCache()
   private(set) var best: NPUCompiler.Result?
+  private var hasResident = false
   private var hasStreamed = false
 
   init(_ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options) {
@@ -47,10 +48,14 @@ struct Trials {
   /// Constants read from DRAM in every run, unless that is sure to take longer.
   mutating func runStreamed() throws(Diagnostic) {
     // Nothing that streams is done before all constants have come.
-    if let best, hasStreamed || best.program.predictedRunTicks <= graph.streamTicks(machine) { return }
+    if hasResident, let best,
+      hasStreamed || best.program.predictedRunTicks <= graph.streamTicks(machine)
+    {
+      return
+    }
     // Streaming seldom beats constants that are there: two searches will do.
     var trials = streamed(countsHalos: true)
-    if best == nil {
+    if !hasResident {
       let halves = isSmall ? trials.map { $0.with(slices: machine.slices / 2) } : []
       trials += streamed(countsHalos: false) + halves
     }
@@ -109,7 +114,7 @@ struct Trials {
     }
     for (trial, found) in zip(trials, found) {
       guard let found else { continue }
-      if trial.residentBytes == 0 { hasStreamed = true }
+      if trial.residentBytes == 0 { hasStreamed = true } else { hasResident = true }
       if let best, best.program.predictedRunTicks <= found.result.program.predictedRunTicks { continue }
       best = found.result
     }

@@ -1,6 +1,12 @@
+import Executor
 import KernelIR
+import Machine
+import NPUChecker
+import NPUISA
+import NPUInterpreter
 import Support
 import Tensors
+import Testing
 
 /// A chain of i8 convolutions over [channels, size, size].
 struct ConvolutionChain {
@@ -49,5 +55,23 @@ struct ConvolutionChain {
     }
     let name = "v\(graph.nodes.count)"
     last = graph.kernel(kernel, operands, node: name, name: name)
+  }
+
+  /// The graph with the last result as its output.
+  var finished: KernelGraph {
+    var graph = graph
+    graph.outputs = [last]
+    return graph
+  }
+
+  /// Expects of a program of the chain that the checker is content, and that the strict interpreter gives what the kernels do.
+  func expectValues(_ program: NPUProgram, on machine: SliceMachine) throws {
+    #expect(NPUChecker.check(program, on: machine) == [])
+    var interpreter = try NPUInterpreter(program, on: machine, mode: .strict)
+    _ = try interpreter.load()
+    let result = try interpreter.run(inputs: ["x": input])
+    #expect(result.findings == [])
+    let expected = try KernelExecutor(finished, .init(threads: 1)).run([input])
+    #expect(result.outputs[finished.buffers[last].name] == expected[0])
   }
 }
