@@ -57,6 +57,11 @@ extension Geometry {
       words.append(
         "\(sharing.mode) \(kernel.axes[sharing.sum].name) \(sharing.count)x\(sharing.sumBlock)@\(sharing.sliceStride)"
       )
+      if sharing.mode == .reduce {
+        let (columns, parts) = (sharing.columns, sharing.parts)
+        let cut = columns.count > 1 ? "\(columns.count)@\(columns.sliceStride), " : ""
+        words.append("\(kernel.axes[sharing.column].name) \(cut)\(parts) parts")
+      }
     }
     return words.isEmpty ? "one slice," : words.joined(separator: ", ") + ","
   }

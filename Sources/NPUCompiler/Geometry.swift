@@ -19,16 +19,13 @@ struct Geometry {
     var sliceStride: Int
   }
 
-  /// A contraction whose channels are cut alike before and after: every slice of a digit has its block of the summed
-  /// axis, and gets its block of the column axis.
+  /// A contraction whose channels are cut over a digit: every slice has its block of the summed axis.
   struct Sharing: Equatable {
     enum Mode {
-      /// A slice multiplies its own block for all columns; the reducer adds and deals the columns out.
-      case scatter
+      /// A slice multiplies its own block; the reducer adds over the digit and deals the columns out.
+      case reduce
       /// The switch brings a slice the blocks of all; it multiplies them for its own columns.
       case gather
-      /// As `scatter`, but every slice gets all columns.
-      case all
     }
 
     var mode: Mode
@@ -37,6 +34,14 @@ struct Geometry {
     var count: Int
     var sliceStride: Int
     var digit: Digit { Digit(count: count, sliceStride: sliceStride) }
+    /// reduce only: a digit beside that of the channels, whose slices have the same channels and multiply them for columns of
+    /// their own.
+    var columns = Digit(count: 1, sliceStride: 1)
+    /// reduce only: parts in which sums are dealt out over the digit; with 1 every slice gets all.
+    var parts = 1
+    /// Whether neighbours of the digit get the parts in turn; else several the same. So it is where `columns` is the faster
+    /// digit, so that what leaves is cut over one digit.
+    var alternates = false
     /// Indices of a block. Blocks may reach beyond the extents: the constant is zero there.
     var sumBlock: Int
     var columnBlock: Int
@@ -90,7 +95,7 @@ struct Geometry {
   /// that are none.
   mutating func repeatWork(upTo slices: Int) -> Bool {
     var digits = parts.values.map { Digit(count: $0.count, sliceStride: $0.sliceStride) }
-    if let sharing { digits.append(sharing.digit) }
+    if let sharing { digits.append(sharing.units) }
     digits.append(Digit(count: 1, sliceStride: slices))
     var stride = 1
     for digit in digits.sorted(by: { ($0.sliceStride, $0.count) < ($1.sliceStride, $1.count) }) {
@@ -107,7 +112,7 @@ struct Geometry {
 
   mutating func share(_ sharing: Sharing) {
     self.sharing = sharing
-    sliceCount = max(sliceCount, sharing.count * sharing.sliceStride)
+    sliceCount = max(sliceCount, sharing.units.count * sharing.units.sliceStride)
   }
 
   /// What a contraction streams or leaves, with the channels cut as the sharing says.
@@ -118,13 +123,13 @@ struct Geometry {
     guard let sharing else { return self }
     var result = self
     result.sharing = nil
-    if column, sharing.mode == .all {
-      result.repeated.append(sharing.digit)
-      return result
+    let digit = column ? sharing.leaving : sharing.digit
+    if let same = column ? sharing.same : sharing.columns.isDigit { result.repeated.append(same) }
+    if digit.count > 1 || !column {
+      result.slice(
+        column ? sharing.column : sharing.sum, count: digit.count,
+        block: column ? sharing.columnBlock : sharing.sumBlock, stride: digit.sliceStride)
     }
-    result.slice(
-      column ? sharing.column : sharing.sum, count: sharing.count,
-      block: column ? sharing.columnBlock : sharing.sumBlock, stride: sharing.sliceStride)
     result.sliceCount = sliceCount
     return result
   }
@@ -208,8 +213,8 @@ struct Geometry {
 
   /// Whether results lie alike.
   func liesLike(_ other: Geometry) -> Bool {
-    parts == other.parts && sharing?.count == other.sharing?.count
-      && sharing?.sliceStride == other.sharing?.sliceStride && repeated == other.repeated
+    let (left, right) = (leaving(), other.leaving())
+    return left.parts == right.parts && left.repeated == right.repeated
   }
 
   /// Whether what leaves lies in blocks of the same slices.
@@ -217,6 +222,57 @@ struct Geometry {
 
   /// Whether blocks reach beyond the end of an axis.
   var isUneven: Bool { parts.contains { $0.value.count * $0.value.block > kernel.axes[$0.key].extent } }
+}
+
+extension Geometry.Digit {
+  /// nil where it is none: of one slice.
+  var isDigit: Self? { count > 1 ? self : nil }
+}
+
+extension Geometry.Sharing {
+  /// The digit along which slices have blocks of the constant of their own.
+  var units: Geometry.Digit {
+    Geometry.Digit(
+      count: count * columns.count,
+      sliceStride: columns.count > 1 ? min(sliceStride, columns.sliceStride) : sliceStride)
+  }
+
+  /// Blocks of channels and of columns that a slice of `units` multiplies.
+  func blocks(of unit: Int) -> (channels: Int, columns: Int) {
+    columns.sliceStride < sliceStride && columns.count > 1
+      ? (unit / columns.count, unit % columns.count) : (unit % count, unit / count)
+  }
+
+  /// The digit that cuts the columns which leave.
+  var leaving: Geometry.Digit {
+    guard mode == .reduce else { return digit }
+    let isBelow = alternates && columns.count > 1
+    return Geometry.Digit(
+      count: parts * columns.count,
+      sliceStride: isBelow ? columns.sliceStride : alternates ? sliceStride : sliceStride * count / parts)
+  }
+
+  /// The digit along which the same leaves.
+  var same: Geometry.Digit? {
+    guard mode == .reduce else { return nil }
+    return Geometry.Digit(count: count / parts, sliceStride: alternates ? sliceStride * parts : sliceStride)
+      .isDigit
+  }
+
+  /// Which block of what leaves is part `part` of block `block` of the columns.
+  func leavingBlock(part: Int, of block: Int) -> Int {
+    alternates ? part * columns.count + block : block * parts + part
+  }
+
+  /// How the sums are added and dealt out, but for the loop.
+  var reducer: TensorInstruction.Reducer {
+    var reducer = TensorInstruction.Reducer(summing: digit)
+    guard parts > 1 else { return reducer }
+    reducer.output = .scatter
+    reducer.repeats = UInt16(count / parts)
+    reducer.alternates = alternates && parts < count
+    return reducer
+  }
 }
 
 extension TensorInstruction.Reducer {

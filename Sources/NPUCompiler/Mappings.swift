@@ -142,7 +142,19 @@ extension ProgramCompiler {
       return []
     }
     var result = [whole]
-    guard isForm, geometry.kernel.form == .contract, geometry.sharing == nil else { return result }
+    guard isForm, geometry.kernel.form == .contract else { return result }
+    if let sharing = geometry.sharing {
+      guard sharing.mode == .reduce, sharing.columns.count == 1 else { return result }
+      for digit in whole.repeated {
+        for shared in sharings(geometry, sharing, beside: digit) {
+          var cut = shared
+          if cut.repeatWork(upTo: placement.repeats), !result.contains(where: cut.isCutLike) {
+            result.append(cut)
+          }
+        }
+      }
+      return result
+    }
     for column in columns(of: geometry.kernel) where geometry.parts[column] == nil {
       for digit in whole.repeated {
         var count = 2
@@ -157,6 +169,28 @@ extension ProgramCompiler {
       }
     }
     return result
+  }
+
+  /// The columns of a sharing cut over as many slices of a digit beside it as there are eight columns for.
+  private func sharings(_ geometry: Geometry, _ sharing: Geometry.Sharing, beside digit: Geometry.Digit)
+    -> [Geometry]
+  {
+    let isAbove = digit.sliceStride == sharing.sliceStride * sharing.count
+    guard isAbove || digit.sliceStride * digit.count == sharing.sliceStride,
+      isAbove != sharing.alternates || sharing.parts == 1 || sharing.parts == sharing.count
+    else { return [] }
+    let extent = geometry.kernel.axes[sharing.column].extent
+    var count = digit.count & -digit.count
+    while count > 1, extent < 8 * count * sharing.parts { count /= 2 }
+    guard count > 1 else { return [] }
+    var shared = sharing
+    shared.alternates = !isAbove
+    shared.columns = Geometry.Digit(
+      count: count, sliceStride: isAbove ? digit.sliceStride : sharing.sliceStride / count)
+    shared.columnBlock = Self.columnBlock(geometry.kernel, sharing.column, count * sharing.parts)
+    var result = geometry
+    result.share(shared)
+    return [result]
   }
 
   func matching(
@@ -209,43 +243,79 @@ extension ProgramCompiler {
     }
     let isReducing = geometry.parts.keys.contains { kernel.axes[$0].role != .parallel }
     guard !isReducing || geometry.reducing != nil else { return [] }
+    let isRing = shared.map { $0.count & ($0.count - 1) == 0 && $0.stride & ($0.stride - 1) == 0 } ?? true
+    func sharing(_ column: AxisID) -> Geometry.Sharing? {
+      guard let shared, isRing else { return nil }
+      return Geometry.Sharing(
+        mode: .gather, sum: shared.axis, column: column, count: shared.count, sliceStride: shared.stride,
+        sumBlock: shared.block, columnBlock: Self.columnBlock(kernel, column, shared.count))
+    }
     let digit = shared.map { Geometry.Digit(count: $0.count, sliceStride: $0.stride) }
-    let collecting = !collects ? [] : columns.flatMap { collections(geometry, $0, digit, forced) }
+    let collecting =
+      !collects ? [] : columns.flatMap { collections(geometry, $0, digit, forced, sharing($0)) }
     if forced != nil { return collecting }
-    guard let shared else { return [geometry] + collecting }
+    guard shared != nil else { return [geometry] + collecting }
     // Rings are powers of two.
-    guard shared.count & (shared.count - 1) == 0, shared.stride & (shared.stride - 1) == 0 else { return [] }
+    guard isRing else { return [] }
     return collecting
       + columns.flatMap { column in
-        [Geometry.Sharing.Mode.scatter, .gather, .all].filter { $0 != .all || kernel.elements <= 4096 }.map {
-          mode in
+        let all = sharing(column).map { [$0] } ?? []
+        return (all + all.flatMap { Self.reductions($0, kernel) }).map { sharing in
           var result = geometry
-          result.share(
-            Geometry.Sharing(
-              mode: mode, sum: shared.axis, column: column, count: shared.count, sliceStride: shared.stride,
-              sumBlock: shared.block, columnBlock: Self.columnBlock(kernel, column, shared.count)))
+          result.share(sharing)
           return result
         }
       }
+  }
+
+  /// Sums over the digit of a sharing, dealt out in more or fewer parts.
+  private static func reductions(_ sharing: Geometry.Sharing, _ kernel: Kernel) -> [Geometry.Sharing] {
+    var result: [Geometry.Sharing] = []
+    var parts = sharing.count
+    while parts >= 1 {
+      if parts == sharing.count || kernel.axes[sharing.column].extent >= 8 * parts {
+        for alternates in parts == 1 || parts == sharing.count ? [false] : [false, true] {
+          var reduced = sharing
+          reduced.mode = .reduce
+          reduced.parts = parts
+          reduced.alternates = alternates
+          reduced.columnBlock = columnBlock(kernel, sharing.column, parts)
+          result.append(reduced)
+        }
+      }
+      parts /= 2
+    }
+    return result
   }
 
   /// The switch may bring slices what their neighbours have (`collected`): they share the columns of a larger tile.
   /// - Parameters:
   ///   - shared: the digit that cuts the channels; every slice gets all of them.
   ///   - forced: that of the neighbouring tiles which the geometry already takes as one.
+  ///   - sharing: as channels are cut: they may stay so where only tiles are brought together.
   private func collections(
-    _ geometry: Geometry, _ column: AxisID, _ shared: Geometry.Digit?, _ forced: Geometry.Digit?
+    _ geometry: Geometry, _ column: AxisID, _ shared: Geometry.Digit?, _ forced: Geometry.Digit?,
+    _ sharing: Geometry.Sharing?
   ) -> [Geometry] {
     let kernel = geometry.kernel
     guard geometry.parts[column] == nil else { return [] }
     var result: [Geometry] = []
-    func add(_ lying: Geometry, _ digits: [Geometry.Digit]) {
-      guard var digit = digits.first else { return }
+    func joined(_ digits: [Geometry.Digit]) -> Geometry.Digit? {
+      guard var digit = digits.first else { return nil }
       for next in digits.dropFirst() {
-        guard next.sliceStride == digit.sliceStride * digit.count else { return }
+        guard next.sliceStride == digit.sliceStride * digit.count else { return nil }
         digit.count *= next.count
       }
-      guard kernel.axes[column].extent >= 4 * digit.count else { return }
+      return digit
+    }
+    func addSharings(_ lying: Geometry, _ digits: [Geometry.Digit]) {
+      guard let sharing, let digit = joined(digits) else { return }
+      for reduced in Self.reductions(sharing, kernel) {
+        result += sharings(lying, reduced, beside: digit).filter { $0.sharing?.columns.count == digit.count }
+      }
+    }
+    func add(_ lying: Geometry, _ digits: [Geometry.Digit]) {
+      guard let digit = joined(digits), kernel.axes[column].extent >= 4 * digit.count else { return }
       var collecting = lying
       let block = Self.columnBlock(kernel, column, digit.count)
       collecting.slice(column, count: digit.count, block: block, stride: digit.sliceStride)
@@ -253,6 +323,8 @@ extension ProgramCompiler {
     }
     let digits = [shared, forced].compactMap { $0 }.sorted { $0.sliceStride < $1.sliceStride }
     add(geometry, digits)
+    let tiles = forced.map { [$0] } ?? []
+    addSharings(geometry, tiles)
     for (axis, part) in geometry.parts.sorted(by: { $0.key < $1.key })
     where kernel.axes[axis].role == .parallel {
       var count = 2
@@ -263,6 +335,7 @@ extension ProgramCompiler {
         merged.merge(axis, count)
         let own = Geometry.Digit(count: count, sliceStride: part.sliceStride)
         add(merged, (digits + [own]).sorted { $0.sliceStride < $1.sliceStride })
+        addSharings(merged, (tiles + [own]).sorted { $0.sliceStride < $1.sliceStride })
       }
     }
     return result
@@ -325,12 +398,12 @@ extension ProgramCompiler {
             found.append((work(geometry, rows, sum, columns[0]), geometry))
             continue
           }
-          for mode in [Geometry.Sharing.Mode.scatter, .gather] {
+          for mode in [Geometry.Sharing.Mode.reduce, .gather] {
             var shared = geometry
             shared.share(
               .init(
                 mode: mode, sum: sum, column: columns[0], count: shares, sliceStride: sharedStride,
-                sumBlock: sumBlock, columnBlock: columnBlock))
+                parts: mode == .reduce ? shares : 1, sumBlock: sumBlock, columnBlock: columnBlock))
             found.append((work(shared, rows, sum, columns[0]), shared))
           }
         }
@@ -459,7 +532,7 @@ extension ProgramCompiler {
     let loading = loads * machine.issueSubCycles + 3 * units / 2
     guard let sharing = geometry.sharing else { return max(products, loading) }
     let other =
-      sharing.mode == .scatter
+      sharing.mode == .reduce
       ? sharing.sliceStride * (points * groups * sharing.count + 2 * sharing.count)
       : sharing.sliceStride * sharing.count * (points * packets + 2)
     return max(products, other + issue, loading)

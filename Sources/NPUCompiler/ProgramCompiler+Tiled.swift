@@ -231,12 +231,9 @@ extension ProgramCompiler {
       run.append(.tensor(body), .main, accesses)
       return
     }
-    if let sharing = tiled.sharing, sharing.mode != .gather {
-      body.reducer = .init(summing: sharing.digit)
-      if sharing.mode == .scatter, let index = loops.firstIndex(where: \.isDealt) {
-        body.reducer.output = .scatter
-        body.reducer.loop = UInt8(index)
-      }
+    if let sharing = tiled.sharing, sharing.mode == .reduce {
+      body.reducer = sharing.reducer
+      if let index = loops.firstIndex(where: \.isDealt) { body.reducer.loop = UInt8(index) }
     }
     body.vector.program = stream.program.isIdentity ? nil : run.pool(stream.program)
     for source in stream.sources {

@@ -22,10 +22,11 @@ struct StandingConstants {
     var operands: [Int]
     /// Columns that are worked on, whole flits.
     var columns: Int
-    /// The same as indices of a block, and how far blocks are apart; or every block has all.
+    /// The same as indices of a block, and how far blocks are apart.
     var range: Range<Int>
     var block: Int
-    var isEverywhere = false
+    /// By the slices of the digit; empty where they have the blocks in order.
+    var blocks: [Int] = []
     var ring = 1
     /// From the start of the slice's constants, in bytes.
     var start = 0
@@ -62,15 +63,34 @@ struct PlacedConstants {
 }
 
 extension TiledContraction {
+  /// The digit along which slices have units of their own.
+  var digit: Geometry.Digit {
+    sharing?.units ?? left.parts[lane].map { Geometry.Digit(count: $0.count, sliceStride: $0.sliceStride) }
+      ?? Geometry.Digit(count: 1, sliceStride: 1)
+  }
+
+  /// Blocks of channels and of columns that a slice of the digit multiplies: of a sharing that gathers, all channels.
+  func block(_ unit: Int) -> (channels: Int, columns: Int) {
+    guard let sharing, sharing.mode == .reduce else { return (0, unit) }
+    return sharing.blocks(of: unit)
+  }
+
+  func leavingBlock(part: Int, of block: Int) -> Int {
+    sharing?.leavingBlock(part: part, of: block) ?? block
+  }
+
+  /// The block of what leaves in a slice of the digit.
+  private func wordBlock(_ unit: Int) -> Int {
+    guard let sharing, sharing.mode == .reduce else { return unit }
+    let (channels, columns) = sharing.blocks(of: unit)
+    return sharing.leavingBlock(part: sharing.reducer.part(of: channels), of: columns)
+  }
+
   func constants(
     _ machine: SliceMachine, _ boxes: [Box], _ words: StandingConstants.ColumnWords
   ) -> StandingConstants {
-    let part = left.parts[lane]
-    let digit = Geometry.Digit(
-      count: sharing?.count ?? part?.count ?? 1,
-      sliceStride: sharing?.sliceStride ?? part?.sliceStride ?? 1)
     var words = words
-    words.isEverywhere = sharing?.mode == .all
+    words.blocks = (0..<digit.count).map(wordBlock)
     return StandingConstants(
       operand: plan.kernel.operands[plan.stationary], index: plan.stationary, slices: streamed.sliceCount,
       digit: digit, boxes: boxes.map { units($0) }, words: words)
@@ -264,7 +284,8 @@ extension ProgramCompiler {
             let (first, index) = (column / words.block, column % words.block)
             guard words.range.contains(index) else { continue }
             let place = position * words.columns + index - words.range.lowerBound
-            for owner in words.isEverywhere ? 0..<blocks : first..<min(first + 1, blocks) {
+            for owner in 0..<blocks where words.blocks.isEmpty ? owner == first : words.blocks[owner] == first
+            {
               for copy in stride(from: place / 8 % words.ring, to: ring, by: words.ring) {
                 let target =
                   (owner * ring + copy) * bytes + words.start + place / 8 / words.ring * 32 + place % 8 * 4

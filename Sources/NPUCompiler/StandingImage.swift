@@ -4,15 +4,14 @@ import Support
 import Tensors
 
 extension TiledContraction {
-  /// The constant as units of the register file, block after block: per group, per packet of the reduction, per slice that
-  /// columns are dealt to, eight lanes of a packet.
+  /// The constant as units of the register file, block after block: per group, per packet of the reduction, per part of the
+  /// columns, eight lanes of a packet.
   func image(_ constant: Tensor, packetBytes: Int) -> [UInt8] {
     let kernel = plan.kernel
     let operand = kernel.operands[plan.stationary]
     let zero = UInt8(truncatingIfNeeded: operand.pre.subtractedInteger ?? 0)
-    let blocks = sharing?.count ?? left.parts[lane]?.count ?? 1
+    let blocks = digit.count
     let perBlock = groups * unitsPerGroup * packetBytes
-    let sumsAreShared = sharing.map { $0.mode != .gather } ?? false
     var bytes = [UInt8](repeating: zero, count: blocks * perBlock)
     var weight = SideTable<AxisID, Int>(default: 0)
     var origin = 0
@@ -30,12 +29,13 @@ extension TiledContraction {
       bytes.withUnsafeMutableBufferPointer { target in
         for block in 0..<blocks {
           var place = block * perBlock
+          let own = self.block(block)
           for group in 0..<groups {
             var point = [Int](repeating: 0, count: counts.count)
             repeat {
               var base = origin
               var elements = 1
-              var first = sumsAreShared ? block * sumBlock : 0
+              var first = own.channels * sumBlock
               for (index, sum) in sums.enumerated() {
                 if sum.isRing {
                   first += point[index] * sumBlock
@@ -49,8 +49,7 @@ extension TiledContraction {
               base += first * packetWeight
               elements = min(elements, sumExtent - first)
               for part in 0..<dealt {
-                let firstColumn =
-                  (dealt > 1 ? part : sumsAreShared ? 0 : block) * columns + group * 8
+                let firstColumn = leavingBlock(part: part, of: own.columns) * columns + group * 8
                 for lane in 0..<8 {
                   let column = firstColumn + lane
                   if group * 8 + lane < columns, column < columnExtent {

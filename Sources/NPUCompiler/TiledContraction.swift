@@ -15,7 +15,7 @@ struct TiledContraction {
   let sums: [Sum]
   /// Columns of a slice in groups of eight.
   let groups: Int
-  /// Slices that the columns of a scatter are dealt out to; else 1.
+  /// Parts in which sums over slices are dealt out; else 1.
   let dealt: Int
 
   struct Sum {
@@ -70,7 +70,7 @@ struct TiledContraction {
     self.plan = plan
     self.lane = lane
     groups = (left.ranges[lane].count + 7) / 8
-    dealt = sharing.map { $0.mode == .scatter ? $0.count : 1 } ?? 1
+    dealt = sharing?.parts ?? 1
   }
 
   private var ringSize: Int { sums.first(where: \.isRing)?.count ?? 1 }

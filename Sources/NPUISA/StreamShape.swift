@@ -74,8 +74,7 @@ public struct StreamShape: Hashable, Sendable {
       flitElements = instruction.fetch.isBroadcast ? 8 : min(packet, 8)
       cells = Self.product(groups, flitElements * (accumulate.hasSixteenPartials ? 16 : 1))
     }
-    let reducer = instruction.reducer
-    if reducer.kind != .none, reducer.output == .scatter { scatter = max(Int(reducer.size), 1) }
+    scatter = instruction.reducer.parts
   }
 
   /// Flits that go on behind the reducer.

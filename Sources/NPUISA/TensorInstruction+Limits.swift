@@ -211,14 +211,18 @@ extension Rules {
       ring > 0 && Int(tensor.sliceCount) % max(ring, 1) == 0,
       "\(tensor.sliceCount) slices are no whole number of reducer rings of \(ring)")
     guard reducer.output == .scatter else {
+      require(reducer.repeats == 1 && !reducer.alternates, "parts of a reducer without a scatter")
       return require(reducer.loop == 0, "reducer.loop without a scatter")
     }
+    require(
+      reducer.size % max(reducer.repeats, 1) == 0,
+      "\(reducer.size) slices are no whole number of parts for \(reducer.repeats)")
     let isRetained = shape.retained.contains(Int(reducer.loop))
     require(isRetained, "reducer.loop is \(reducer.loop), which is no retained loop")
     guard isRetained, reducer.size > 0 else { return }
     let size = tensor.loops[Int(reducer.loop)].size
     require(
-      size % UInt32(reducer.size) == 0, "a loop of size \(size) is scattered over \(reducer.size) slices")
+      size % UInt32(reducer.parts) == 0, "a loop of size \(size) is scattered in \(reducer.parts) parts")
   }
 
   private mutating func vector(

@@ -185,7 +185,7 @@ public struct TensorInstruction: Hashable, Sendable {
       case minimum
     }
     public enum Output: UInt8, CaseIterable, Hashable, Sendable {
-      /// The slice with digit d goes on with part d of the loop `loop`, whose index there counts from 0.
+      /// The slice with digit d goes on with part `part(of: d)` of the loop `loop`, whose index there counts from 0.
       case scatter
       /// Every slice goes on with everything.
       case all
@@ -197,10 +197,24 @@ public struct TensorInstruction: Hashable, Sendable {
     public var size: UInt16 = 1
     public var stride: UInt16 = 1
     public var output = Output.all
-    /// scatter only: a retained loop, of a size that `size` divides.
+    /// scatter only: a retained loop, of a size that `parts` divides.
     public var loop: UInt8 = 0
+    /// scatter only: slices of a digit that go on with the same part; it divides `size`.
+    public var repeats: UInt16 = 1
+    /// scatter only: whether neighbours of a digit have the parts in turn; else the same part.
+    public var alternates = false
 
     public init() {}
+
+    /// Parts that a scatter deals out; 1 for the other outputs.
+    public var parts: Int {
+      kind != .none && output == .scatter ? max(Int(size) / max(Int(repeats), 1), 1) : 1
+    }
+
+    /// The part of a slice with this digit.
+    public func part(of digit: Int) -> Int {
+      parts == 1 ? 0 : alternates ? digit % parts : digit / max(Int(repeats), 1)
+    }
   }
 
   /// The vector engine: one program over every element that leaves.

@@ -315,7 +315,7 @@ extension FastTensor {
     if plan.shape.scatter > 1 {
       let loop = Int(body.reducer.loop)
       let place = plan.retained.firstIndex(of: loop) ?? 0
-      input += digit(slice) * plan.outputSizes[loop] * inputStrides[place] * 4
+      input += body.reducer.part(of: digit(slice)) * plan.outputSizes[loop] * inputStrides[place] * 4
     }
     var streams: [furc_stream] = []
     for source in program.sources {

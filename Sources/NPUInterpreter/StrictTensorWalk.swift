@@ -424,7 +424,7 @@ extension StrictTensorWalk {
     while odometer.next(&index) {
       var step = 0
       for loop in plan.retained {
-        let part = loop == scattered ? digit(slice) * plan.outputSizes[loop] : 0
+        let part = loop == scattered ? body.reducer.part(of: digit(slice)) * plan.outputSizes[loop] : 0
         step = step * plan.sizes[loop] + part + index[loop]
       }
       for flit in 0..<plan.shape.flits {

@@ -79,9 +79,7 @@ struct TensorPlan: Sendable {
     width = body.fetch.isBroadcast ? 8 : packet
     isFloat = body.fetch.element.isFloat && body.fetch.table == nil
     var outputSizes = sizes
-    if shape.scatter > 1 || body.reducer.output == .scatter && body.reducer.kind != .none {
-      outputSizes[Int(body.reducer.loop)] /= Int(body.reducer.size)
-    }
+    if shape.scatter > 1 { outputSizes[Int(body.reducer.loop)] /= shape.scatter }
     self.outputSizes = outputSizes
     kinds = try body.kinds(programs: programs)
     program = body.vector.program.map { programs[Int($0)] }

@@ -133,6 +133,9 @@ func durationsArePositiveAndFit(seed: Seed) throws {
     seen.insert("finish \(tensor.accumulate.finish)")
     seen.insert("order \(tensor.accumulate.laneOrder)")
     if tensor.reducer.kind != .none { seen.insert("reducer \(tensor.reducer.output)") }
+    if tensor.reducer.parts > 1, tensor.reducer.repeats > 1 {
+      seen.insert(tensor.reducer.alternates ? "alternating parts" : "repeated parts")
+    }
     if tensor.accumulate.hasSixteenPartials { seen.insert("sixteen") }
     if tensor.fetch.table != nil { seen.insert("table") }
     if tensor.fetch.isBroadcast { seen.insert("broadcast") }
@@ -148,5 +151,5 @@ func durationsArePositiveAndFit(seed: Seed) throws {
     case .tables: seen.insert("tables")
     }
   }
-  #expect(seen.count == 7 + 8 + 3 + 3 + 2 + 3 + 8 + 5, "\(seen.sorted())")
+  #expect(seen.count == 7 + 8 + 3 + 3 + 2 + 3 + 2 + 8 + 5, "\(seen.sorted())")
 }

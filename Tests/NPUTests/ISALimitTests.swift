@@ -123,6 +123,23 @@ private let broken: [(String, String, @Sendable (inout TensorInstruction) -> Voi
       $0.reducer.loop = 1
     }
   ),
+  (
+    "parts", "4 slices are no whole number of parts for 3",
+    {
+      $0.reducer.kind = .sum
+      $0.reducer.size = 4
+      $0.reducer.output = .scatter
+      $0.reducer.repeats = 3
+    }
+  ),
+  (
+    "parts of all", "parts of a reducer without a scatter",
+    {
+      $0.reducer.kind = .sum
+      $0.reducer.size = 4
+      $0.reducer.repeats = 2
+    }
+  ),
   ("program", "vector.program is 1, the pool has 1", { $0.vector.program = 1 }),
   (
     "result", "the result must be f32",

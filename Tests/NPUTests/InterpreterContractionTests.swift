@@ -163,8 +163,33 @@ struct InterpreterContractionTests {
   }
 
   /// Four slices hold a quarter of the input channels each; sums go to the slice whose part of the loop they are.
-  @Test(arguments: TensorInstruction.Reducer.Output.allCases)
-  func addsOverSlices(_ output: TensorInstruction.Reducer.Output) throws {
+  /// Which part of the eight steps each of four slices goes on with, if any.
+  private static let outputs: [(reducer: TensorInstruction.Reducer, parts: [Range<Int>?])] = {
+    func reducer(
+      _ output: TensorInstruction.Reducer.Output, repeats: UInt16 = 1, alternates: Bool = false
+    ) -> TensorInstruction.Reducer {
+      var reducer = TensorInstruction.Reducer()
+      reducer.kind = .sum
+      reducer.size = 4
+      reducer.output = output
+      reducer.repeats = repeats
+      reducer.alternates = alternates
+      return reducer
+    }
+    return [
+      (reducer(.all), [0..<8, 0..<8, 0..<8, 0..<8]),
+      (reducer(.one), [0..<8, nil, nil, nil]),
+      (reducer(.scatter), [0..<2, 2..<4, 4..<6, 6..<8]),
+      (reducer(.scatter, alternates: true), [0..<2, 2..<4, 4..<6, 6..<8]),
+      (reducer(.scatter, repeats: 2), [0..<4, 0..<4, 4..<8, 4..<8]),
+      (reducer(.scatter, repeats: 2, alternates: true), [0..<4, 4..<8, 0..<4, 4..<8]),
+      (reducer(.scatter, repeats: 4), [0..<8, 0..<8, 0..<8, 0..<8]),
+    ]
+  }()
+
+  @Test(arguments: outputs.indices)
+  func addsOverSlices(_ number: Int) throws {
+    let (reducer, parts) = Self.outputs[number]
     var bench = try Bench()
     var sums = [Int32](repeating: 0, count: 8)
     for slice in 0..<4 {
@@ -190,20 +215,17 @@ struct InterpreterContractionTests {
       $0.accumulate.kind = .contract
       $0.accumulate.lanes = 1
       $0.accumulate.treeDepth = 3
-      $0.reducer.kind = .sum
-      $0.reducer.size = 4
-      $0.reducer.output = output
+      $0.reducer = reducer
       $0.sink = .commit(.init(at: 512, .i32, 1))
     }
-    let steps = output == .scatter ? 2 : 8
-    let slices = output == .one ? 1 : 4
-    for slice in 0..<slices {
-      try bench.take("y\(slice)", TensorType(.i32, [steps]), slice: slice, at: 512)
+    for (slice, part) in parts.enumerated() {
+      guard let part else { continue }
+      try bench.take("y\(slice)", TensorType(.i32, [part.count]), slice: slice, at: 512)
     }
     let result = try bench.checked()
-    for slice in 0..<slices {
-      let expected = output == .scatter ? Array(sums[slice * 2..<slice * 2 + 2]) : sums
-      #expect(result.outputs["y\(slice)"]?.elements(as: Int32.self) == expected)
+    for (slice, part) in parts.enumerated() {
+      guard let part else { continue }
+      #expect(result.outputs["y\(slice)"]?.elements(as: Int32.self) == Array(sums[part]))
     }
   }
 

@@ -165,7 +165,9 @@ private struct Draft {
     }
     let loop = loops.pick(&random)
     tensor.reducer.loop = UInt8(loop)
-    tensor.loops[loop].size *= UInt32(tensor.reducer.size)
+    tensor.reducer.repeats = UInt16(1 << Int.random(in: 0...size, using: &random))
+    tensor.reducer.alternates = random.chance(2)
+    tensor.loops[loop].size *= UInt32(tensor.reducer.parts)
   }
 
   private mutating func drawVector(_ random: inout SeededRandom, _ programs: inout [Program]) {

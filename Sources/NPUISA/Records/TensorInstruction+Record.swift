@@ -110,6 +110,8 @@ extension TensorInstruction.Reducer: Record {
     RecordField("stride", \.stride, in: 1...65535, "from one of them to the next"),
     RecordField("output", \.output, "who goes on with what"),
     RecordField("loop", \.loop, "that is scattered"),
+    RecordField("repeats", \.repeats, in: 1...65535, "slices that go on with the same part"),
+    RecordField("alternates", \.alternates, "whether neighbours have the parts in turn, else the same"),
   ]
 }
 
