@@ -240,6 +240,7 @@ struct ProgramCompiler {
     if padding == 1,
       let tile = collected(buffer, operand, need, geometry, contiguous: contiguous, origin: origin)
     {
+      stay(buffer, of: node, in: tile)
       return tile
     }
     let wanted = need
@@ -296,15 +297,19 @@ struct ProgramCompiler {
         placement = grown
       }
     }
-    if home.owned != nil, remaining[buffer] > node.operands.count(where: { $0 == buffer }), copies.isEmpty,
-      placement.dimensions.allSatisfy(\.isCovered)
-    {
-      // Later readers are likely to want it like this one.
-      temporaries.removeAll { $0 == offset }
-      if let owned = home.owned { left.append(owned.lowerBound) }
-      settle(buffer, placement, owned: offset..<(offset + size))
-    }
-    return Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
+    let tile = Tile(placement: placement, operand: operand, origin: origin, bytes: offset..<(offset + size))
+    if copies.isEmpty { stay(buffer, of: node, in: tile) }
+    return tile
+  }
+
+  /// Lets a value in SRAM lie as a tile from now on if it is read again: later readers are likely to want it like this one.
+  private mutating func stay(_ buffer: BufferID, of node: KernelNode, in tile: Tile) {
+    guard let owned = homes[buffer]?.owned, remaining[buffer] > node.operands.count(where: { $0 == buffer }),
+      tile.placement.dimensions.allSatisfy(\.isCovered)
+    else { return }
+    temporaries.removeAll { $0 == tile.bytes.lowerBound }
+    left.append(owned.lowerBound)
+    settle(buffer, tile.placement, owned: tile.bytes)
   }
 
   /// A tile of a value in DRAM with other elements side by side than there: rows are copied as they lie, and each slice
