@@ -26,6 +26,11 @@ struct Readers {
   }
 
   subscript(buffer: BufferID) -> [KernelNode] { readers[buffer] }
+
+  /// What is read together with a value.
+  func beside(_ buffer: BufferID) -> [BufferID] {
+    Set(readers[buffer].flatMap(\.operands)).subtracting([buffer]).sorted()
+  }
 }
 
 extension ProgramCompiler {

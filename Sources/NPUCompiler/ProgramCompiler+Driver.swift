@@ -37,6 +37,9 @@ extension ProgramCompiler {
       let dry = try? emitted(residentBytes, isDry: true, sharesLoads: true, options) {
         .counted($0, recordsLifetimes: true)
       }
+      if let dry, dry.residentDemand > residentBytes {
+        throw Diagnostic(.doesNotFit, "constants need \(dry.residentDemand) bytes of a slice")
+      }
       if let plan = dry?.sram.plan() {
         for loads in [dry, nil] {
           if let program = try? emitted(

@@ -2,10 +2,13 @@ import KernelIR
 import Machine
 import NPUISA
 import Support
+import Tensors
 
 /// Where a value lies, but for the place of its interval.
 private struct Layout: Hashable {
   var placement: Placement
+
+  init(_ placement: Placement) { self.placement = placement }
 
   init?(_ home: ProgramCompiler.Home?) {
     guard let home else { return nil }
@@ -17,7 +20,8 @@ private struct Layout: Hashable {
 /// What placing a kernel in one way costs, and where its values lie then.
 private struct Outcome {
   struct Moved {
-    var buffer: BufferID
+    /// Of the node.
+    var operand: Int
     /// From the start of its interval.
     var placement: Placement
     /// Of a new interval; nil stays where it is.
@@ -32,6 +36,57 @@ private struct Outcome {
   var moved: [Moved]
   var registerLoads: LoadQueue
   var wordLoads: LoadQueue
+}
+
+/// Nodes that a search need not tell apart: what their mappings come to depends on where operands lie alone.
+private struct NodeClass: Hashable {
+  struct Operand: Hashable {
+    /// The first operand that is the same buffer.
+    var first: Int
+    var constant: TensorType?
+    var isReadAgain: Bool
+  }
+
+  var kernel: Kernel?
+  var operands: [Operand]
+  var room: [Int]
+
+  init(_ node: KernelNode, in state: ProgramCompiler) {
+    kernel = node.kernel
+    operands = node.operands.enumerated().map { index, buffer in
+      Operand(
+        first: node.operands.firstIndex(of: buffer) ?? index,
+        constant: state.graph.buffers[buffer].constant?.type,
+        isReadAgain: state.remaining[buffer] > node.operands.count { $0 == buffer })
+    }
+    room = state.room[node.result].flatMap { [$0.before, $0.behind] }
+  }
+}
+
+/// Outcomes by class of node, layouts of the operands, and effort.
+private struct Memo {
+  private struct Key: Hashable {
+    var node: Int
+    var layouts: [Layout?]
+    var effort: Int
+  }
+
+  private var classes: [NodeClass: Int] = [:]
+  private var found: [Key: [Outcome]] = [:]
+
+  mutating func number(of node: NodeClass) -> Int {
+    let number = classes[node] ?? classes.count
+    classes[node] = number
+    return number
+  }
+
+  mutating func outcomes(_ node: Int, _ layouts: [Layout?], effort: Int, make: () -> [Outcome]) -> [Outcome] {
+    let key = Key(node: node, layouts: layouts, effort: effort)
+    if let known = found[key] { return known }
+    let made = make()
+    found[key] = made
+    return made
+  }
 }
 
 extension ProgramCompiler {
@@ -50,10 +105,11 @@ extension ProgramCompiler {
     start.countsHalos = trial.countsHalos
     var beam = [start]
     let readers = Readers(graph)
+    var memo = Memo()
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
       var next: [ProgramCompiler] = []
-      if isMapped(node) { next = kept(beam, node, live: readers.live[number], readers, options) }
+      if isMapped(node) { next = kept(beam, node, live: readers.live[number], readers, &memo, options) }
       var failure: Diagnostic?
       if next.isEmpty {
         for state in beam {
@@ -79,18 +135,27 @@ extension ProgramCompiler {
   /// - Parameter live: other values that are read later.
   private static func kept(
     _ beam: [ProgramCompiler], _ node: KernelNode, live: [BufferID], _ readers: Readers,
-    _ options: NPUCompiler.Options
+    _ memo: inout Memo, _ options: NPUCompiler.Options
   ) -> [ProgramCompiler] {
-    var memo: [[Layout?]: [Outcome]] = [:]
+    guard let first = beam.first else { return [] }
+    let number = memo.number(of: NodeClass(node, in: first))
+    var seen: [[Layout?]: [Outcome]] = [:]
     var found: [(state: Int, outcome: Outcome, rank: Double)] = []
+    var foreseen: [[Layout?]: Int] = [:]
+    let beside = readers.beside(node.result)
     for (index, state) in beam.enumerated() {
       let key = node.operands.map { Layout(state.homes[$0]) }
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
-      let outcomes = memo[key] ?? state.outcomes(node, effort: memo.count < 2 ? options.effort : 0)
-      memo[key] = outcomes
+      let effort = seen.count < 2 ? options.effort : 0
+      let outcomes =
+        seen[key] ?? memo.outcomes(number, key, effort: effort) { state.outcomes(node, effort: effort) }
+      seen[key] = outcomes
+      let others = beside.map { Layout(state.homes[$0]) }
       for outcome in outcomes {
-        let foreseen = state.foreseenTicks(node.result, outcome.result, readers)
-        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand) + Double(foreseen)))
+        let key = [Layout(outcome.result)] + others
+        let ticks = foreseen[key] ?? state.foreseenTicks(node.result, outcome.result, readers)
+        foreseen[key] = ticks
+        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand) + Double(ticks)))
       }
     }
     let order = found.indices.sorted { (found[$0].rank, $0) < (found[$1].rank, $1) }
@@ -119,24 +184,27 @@ extension ProgramCompiler {
     var outcomes: [Outcome] = []
     // Constants that are dealt out and loaded beside the work: of copies in every slice nothing would become faster.
     var isHidden = false
-    for mapping in mappings(node, kernel, effort: effort) {
+    var fastest: Int?
+    for (least, mapping) in ranked(mappings(node, kernel, effort: effort), node) {
       if case .tiled(_, spreads: false) = mapping, isHidden { continue }
+      if let fastest, least > Self.slack * fastest { break }
       isHidden = false
       var next = self
       guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
       else { continue }
       var moved: [Outcome.Moved] = []
-      for buffer in Set(node.operands).sorted() {
+      for (operand, buffer) in node.operands.enumerated() where node.operands.firstIndex(of: buffer) == operand {
         guard let (before, after) = homes[buffer].flatMap({ old in next.homes[buffer].map { (old, $0) } }),
           let layout = Layout(after), layout != Layout(before) || after.owned != before.owned
         else { continue }
         moved.append(
           Outcome.Moved(
-            buffer: buffer, placement: layout.placement,
+            operand: operand, placement: layout.placement,
             bytes: after.owned == before.owned ? nil : after.owned?.count))
       }
       let spent = next.spent(since: self)
+      fastest = min(fastest ?? spent.ticks, spent.ticks)
       if case .tiled(_, spreads: true) = mapping {
         isHidden = spent.ticks == spent.main + spent.copies
       }
@@ -149,20 +217,32 @@ extension ProgramCompiler {
     return outcomes
   }
 
+  /// Mappings with ticks that they take at least, those with the least first.
+  private func ranked(_ mappings: [Choice.Mapping], _ node: KernelNode) -> [(least: Int, Choice.Mapping)] {
+    let least = mappings.map { mapping in
+      if case .tiled(let geometry, _) = mapping { tiling(node, geometry)?.leastTicks(machine) ?? 0 } else { 0 }
+    }
+    return mappings.indices.sorted { (least[$0], $0) < (least[$1], $1) }.map { (least[$0], mappings[$0]) }
+  }
+
+  /// Mappings that take longer than so many times the fastest are not worth a try: what lies better then does not make up for it.
+  private static let slack = 2
+
   /// Takes over an outcome without doing it again; false where there is no room.
   private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
     for moved in outcome.moved {
-      guard let home = homes[moved.buffer] else { return false }
+      let buffer = node.operands[moved.operand]
+      guard let home = homes[buffer] else { return false }
       var placement = moved.placement
       guard let bytes = moved.bytes else {
         placement.base += home.owned?.lowerBound ?? home.placement.base
-        homes[moved.buffer]?.placement = placement
+        homes[buffer]?.placement = placement
         continue
       }
       guard let offset = sram.allocate(bytes) else { return false }
       placement.base += offset
-      vacate(moved.buffer)
-      settle(moved.buffer, placement, owned: offset..<(offset + bytes))
+      vacate(buffer)
+      settle(buffer, placement, owned: offset..<(offset + bytes))
     }
     var placement = outcome.result
     if let bytes = outcome.bytes {

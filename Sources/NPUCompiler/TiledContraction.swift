@@ -79,6 +79,20 @@ struct TiledContraction {
   /// Units of the register file that a group takes.
   var unitsPerGroup: Int { packets * dealt * 8 }
 
+  /// Ticks that no way to emit it goes below: of the products, and of the ring.
+  func leastTicks(_ machine: SliceMachine) -> Int {
+    let points = plan.rows.reduce(1) { $0 * streamed.ranges[$1].count }
+    let products = points * packets * dealt * groups
+    var ring = 0
+    if let sharing {
+      ring =
+        sharing.sliceStride
+        * (sharing.mode == .reduce
+          ? points * dealt * groups + machine.hopCycles * sharing.count : points * packets)
+    }
+    return max(products, ring) * machine.ticksPerCycle
+  }
+
   /// Whole sums where two boxes fit at once, or where rows would have to come apart else; parts of sums, which the
   /// accumulators keep for all rows, where they do not.
   func boxes(_ machine: SliceMachine, points: Int) -> (boxes: [Box], isWhole: Bool)? {
