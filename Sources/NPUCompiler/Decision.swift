@@ -42,6 +42,7 @@ extension ProgramCompiler.Choice {
       prefix + "\(geometry.text) flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
     case .local(let geometry, let flitAxis):
       "\(geometry.text) within slices, flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
+    case .packed(let geometry): "\(geometry.text) channels side by side"
     case .renamed: "stays"
     case .copied, nil: prefix + "copies"
     }

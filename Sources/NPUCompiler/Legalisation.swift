@@ -44,7 +44,10 @@ private struct Legaliser {
       }
       kernel.widenTables()
       if !kernel.isCopy { adapt(&kernel, &operands, node) }
-      if kernel.form == .contract { subsample(&kernel, &operands, node) }
+      if kernel.form == .contract {
+        interleave(&kernel, &operands, node)
+        subsample(&kernel, &operands, node)
+      }
       ids[node.result] = new.kernel(kernel, operands, node: node.name, sources: node.sources, name: name)
     }
     new.outputs = old.outputs.map { ids[$0] }
@@ -151,6 +154,27 @@ private struct Legaliser {
     }
   }
 
+  /// Makes one axis of a window's columns and the few channels of an image, which lie side by side in what it reads then: as they
+  /// came, if their order was only changed before, or packed.
+  private mutating func interleave(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
+    guard let interleaving = Interleaving(kernel), let weights = old.buffers[node.operands[1]].constant,
+      old.buffers[node.operands[0]].constant == nil
+    else { return }
+    let channels = kernel.operands[0].type.shape[interleaving.channels]
+    let lies = new.source(of: operands[0], with: interleaving)
+    let pitch = lies == nil ? 4 : channels
+    guard let (interleaved, packed) = interleaving.apply(to: kernel, weights, pitch: pitch) else { return }
+    let pixels =
+      lies
+      ?? new.kernel(
+        interleaving.packing(kernel.operands[0], pitch: pitch), [operands[0]], node: node.name,
+        sources: node.sources)
+    operands[0] = new.view(
+      pixels, interleaved.operands[0].type.shape, node: node.name, sources: node.sources)
+    operands[1] = new.constant(packed)
+    kernel = interleaved
+  }
+
   /// Lets a contraction that reads every n-th row or column alone (a shortcut of a residual network) read what is left of them:
   /// if that has to be brought elsewhere, it is the less.
   private mutating func subsample(_ kernel: inout Kernel, _ operands: inout [BufferID], _ node: KernelNode) {
@@ -210,6 +234,21 @@ private struct Legaliser {
     operand.outside = .never
     kernel.operands[index] = operand
     return new.kernel(copy, [buffer], node: node.name, sources: node.sources)
+  }
+}
+
+extension KernelGraph {
+  /// What a value came from by a change of the order of its dimensions alone, if columns and then channels are the last there.
+  fileprivate func source(of buffer: BufferID, with interleaving: Interleaving) -> BufferID? {
+    guard let node = nodes.ids.first(where: { nodes[$0].result == buffer }).map({ nodes[$0] }),
+      let kernel = node.kernel, let sources = kernel.transposition
+    else { return nil }
+    let shape = buffers[node.operands[0]].type.shape
+    let order = sources.indices.filter { $0 != interleaving.columns && $0 != interleaving.channels }
+      .filter { kernel.result.shape[$0] > 1 }.map { sources[$0] }
+    let last = [sources[interleaving.columns], sources[interleaving.channels]]
+    let kept = shape.indices.filter { shape[$0] > 1 }.map(Optional.some)
+    return order + last == kept ? node.operands[0] : nil
   }
 }
 

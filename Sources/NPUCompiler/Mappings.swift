@@ -11,6 +11,7 @@ extension ProgramCompiler {
     var mappings: [Choice.Mapping] = []
     if kernel.isCopy {
       if kernel.transposition != nil { mappings.append(.renamed) }
+      mappings += packings(node, kernel).map { .packed($0) }
       for geometry in localGeometries(node, kernel) {
         for flitAxis in flitAxes(node, kernel) { mappings.append(.local(geometry, flitAxis: flitAxis)) }
       }
@@ -427,6 +428,10 @@ extension ProgramCompiler {
     let axes = kernel.axes(.parallel).filter { axis in
       kernel.axes[axis].extent > 1 && operand.depends(on: axis) && operand.dimension(of: axis) != innermost
     }
+    return tiles(axes, kernel, limit: limit)
+  }
+
+  func tiles(_ axes: [AxisID], _ kernel: Kernel, limit: Int) -> [Geometry] {
     var found: [(points: Int, geometry: Geometry)] = []
     for cut in cuts(axes, kernel, machine.slices) where !cut.isEmpty {
       var geometry = Geometry(kernel)

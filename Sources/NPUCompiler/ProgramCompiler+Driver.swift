@@ -12,6 +12,8 @@ extension ProgramCompiler {
       case tiled(Geometry, spreads: Bool)
       /// A move within slices.
       case local(Geometry, flitAxis: AxisID?)
+      /// A move that packs the channels of pixels.
+      case packed(Geometry)
       /// A move that leaves elements in their places.
       case renamed
       /// By DMA.
@@ -176,6 +178,7 @@ extension ProgramCompiler {
       let result = try emitTiled(node, tiled, spreads: spreads)
       settle(node.result, result.placement, owned: result.bytes)
     case .local(let geometry, let flitAxis): try emitLocalMove(node, geometry, flitAxis: flitAxis)
+    case .packed(let geometry): try emitPacking(node, geometry)
     case .renamed:
       guard let kernel = node.kernel else { return }
       try emitTransposition(node, kernel)

@@ -194,7 +194,8 @@ extension ProgramCompiler {
         let result = Layout(home)
       else { continue }
       var moved: [Outcome.Moved] = []
-      for (operand, buffer) in node.operands.enumerated() where node.operands.firstIndex(of: buffer) == operand {
+      for (operand, buffer) in node.operands.enumerated()
+      where node.operands.firstIndex(of: buffer) == operand {
         guard let (before, after) = homes[buffer].flatMap({ old in next.homes[buffer].map { (old, $0) } }),
           let layout = Layout(after), layout != Layout(before) || after.owned != before.owned
         else { continue }
@@ -220,7 +221,11 @@ extension ProgramCompiler {
   /// Mappings with ticks that they take at least, those with the least first.
   private func ranked(_ mappings: [Choice.Mapping], _ node: KernelNode) -> [(least: Int, Choice.Mapping)] {
     let least = mappings.map { mapping in
-      if case .tiled(let geometry, _) = mapping { tiling(node, geometry)?.leastTicks(machine) ?? 0 } else { 0 }
+      if case .tiled(let geometry, _) = mapping {
+        tiling(node, geometry)?.leastTicks(machine) ?? 0
+      } else {
+        0
+      }
     }
     return mappings.indices.sorted { (least[$0], $0) < (least[$1], $1) }.map { (least[$0], mappings[$0]) }
   }

@@ -72,7 +72,8 @@ struct Trials {
 
   private func resident(_ price: Double, isFirst: Bool = false) -> [Trial] {
     let trial = Trial(
-      residentBytes: max(machine.sramBytesPerSlice / 2, graph.constantBytes / machine.slices), price: price * Double(machine.ticksPerCycle))
+      residentBytes: max(machine.sramBytesPerSlice / 2, graph.constantBytes / machine.slices),
+      price: price * Double(machine.ticksPerCycle))
     var trials = [false, true].map { trial.with(startsWithFewTiles: $0) }
     if isFirst, isSmall {
       trials.append(trials[0].with(slices: machine.slices / 2))
