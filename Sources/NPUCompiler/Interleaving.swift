@@ -26,7 +26,14 @@ struct Interleaving {
       return nil
     }
     let (image, weights) = (kernel.operands[0], kernel.operands[1])
-    guard image.type.element.size == 1, weights.type.element.size == 1 else { return nil }
+    guard image.type.element.size == 1, weights.type.element.size == 1, weights.outside == .never else {
+      return nil
+    }
+    func weighsWhole(_ axis: AxisID) -> Bool {
+      guard let dimension = weights.dimension(of: axis) else { return false }
+      return weights.maps[dimension] == .axis(axis)
+        && weights.type.shape[dimension] == kernel.axes[axis].extent
+    }
     func isAlone(_ axis: AxisID, in operand: Operand) -> Bool {
       operand.maps.count { $0.coefficient(of: axis) != 0 } == 1
     }
@@ -35,7 +42,7 @@ struct Interleaving {
       guard map.terms.count == 1, let sum = map.terms.first?.axis, map == .axis(sum),
         kernel.axes[sum].role == .reduce, kernel.axes[sum].extent == image.type.shape[channels],
         (2...Self.mostChannels).contains(kernel.axes[sum].extent), isAlone(sum, in: image),
-        weights.dimension(of: sum) != nil
+        weighsWhole(sum)
       else { continue }
       // The last dimension that a window moves along.
       for (columns, map) in image.maps.enumerated() {
@@ -43,7 +50,7 @@ struct Interleaving {
         let outer = map.terms.filter { kernel.axes[$0.axis].role == .parallel }
         guard inner.count == 1, outer.count == 1, inner[0].coefficient == 1, outer[0].coefficient > 0,
           kernel.axes[inner[0].axis].extent > 1, isAlone(inner[0].axis, in: image),
-          isAlone(outer[0].axis, in: image), weights.dimension(of: inner[0].axis) != nil
+          isAlone(outer[0].axis, in: image), weighsWhole(inner[0].axis)
         else { continue }
         found = (columns, channels, inner[0].axis, sum, outer[0].axis)
       }
@@ -109,7 +116,8 @@ struct Interleaving {
     maps[channels] = .axis(move.axis("d\(channels)", pitch))
     let zero = UInt32(bitPattern: operand.pre.subtractedInteger ?? 0)
     move.operands = [
-      Operand(operand.type, maps, outside: pitch > operand.type.shape[channels] ? .fill(zero) : .never)
+      Operand(
+        operand.type, maps, outside: .fill(zero), box: move.axes(.parallel).map { 0..<move.axes[$0].extent })
     ]
     return move
   }
@@ -119,7 +127,7 @@ extension Kernel {
   /// Of a move that packs the channels of pixels: the dimensions of its operand along which they and the columns lie.
   fileprivate var packedDimensions: (columns: Int, channels: Int, fill: UInt32)? {
     guard form == .move, operands.count == 1, element.size == 1, case .fill(let fill) = operands[0].outside,
-      operands[0].box.isEmpty, operands[0].type.element == element
+      operands[0].type.element == element
     else { return nil }
     let parallel = axes(.parallel)
     guard parallel.count >= 2, axes[parallel[parallel.count - 1]].extent == 4 else { return nil }
@@ -142,7 +150,9 @@ extension ProgramCompiler {
     let axes = kernel.axes(.parallel).filter { $0 != channels && kernel.axes[$0].extent > 1 }
     var geometries: [Geometry] = []
     if let placement = homes[node.operands[0]]?.placement, placement.memory == .sram {
-      geometries = movingGeometries(kernel.operands[0], placement, kernel)
+      geometries = movingGeometries(kernel.operands[0], placement, kernel).filter {
+        $0.parts[channels] == nil
+      }
     }
     return geometries + tiles(axes, kernel, limit: 12)
   }
@@ -166,7 +176,6 @@ extension ProgramCompiler {
     body.fetch.base = Int32(main.base)
     body.fetch.element = operand.type.element
     body.fetch.packetElements = UInt8(width)
-    body.fetch.outside = packed.fill
     var loops: [(axis: AxisID, step: Int, size: Int)] = axes.dropLast(2).map {
       ($0, 1, geometry.ranges[$0].count)
     }
@@ -195,6 +204,7 @@ extension ProgramCompiler {
       bound.high = Int32(extent)
       body.fetch.bounds.append(bound)
     }
+    body.fetch.outside = body.fetch.bounds.isEmpty ? nil : packed.fill
     guard body.loops.count <= 8, body.fetch.bounds.count <= 2 else {
       throw .doesNotFit("too many loops or bounds")
     }

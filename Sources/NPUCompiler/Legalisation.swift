@@ -162,15 +162,17 @@ private struct Legaliser {
     else { return }
     let channels = kernel.operands[0].type.shape[interleaving.channels]
     let lies = new.source(of: operands[0], with: interleaving)
+    let pixels = kernel.operands[0].type.shape.reduce(1, *) / channels
+    guard lies != nil || pixels >= Self.manyPixels else { return }
     let pitch = lies == nil ? 4 : channels
     guard let (interleaved, packed) = interleaving.apply(to: kernel, weights, pitch: pitch) else { return }
-    let pixels =
+    let image =
       lies
       ?? new.kernel(
         interleaving.packing(kernel.operands[0], pitch: pitch), [operands[0]], node: node.name,
         sources: node.sources)
     operands[0] = new.view(
-      pixels, interleaved.operands[0].type.shape, node: node.name, sources: node.sources)
+      image, interleaved.operands[0].type.shape, node: node.name, sources: node.sources)
     operands[1] = new.constant(packed)
     kernel = interleaved
   }
@@ -209,6 +211,9 @@ private struct Legaliser {
     kernel.operands[0] = operand
     operands[0] = new.kernel(copy, [operands[0]], node: node.name, sources: node.sources)
   }
+
+  /// Of an image, from which on packing it is worth a kernel.
+  private static let manyPixels = 128
 
   /// Of a value, from which on copies of it take long.
   private static let manyBytes = 65_536

@@ -9,10 +9,8 @@ import Testing
 
 /// Blocks of image networks, at sizes where tiles and channels are cut over the slices in turn: what neighbours have comes
 /// through the switch, and the values are those of the kernels.
-@Test(arguments: [NPUCompiler.WeightMode.resident, .streamed])
-func blocksAreBroughtTogetherByTheSwitch(weights: NPUCompiler.WeightMode) throws {
+@Test func blocksAreBroughtTogetherByTheSwitch() throws {
   var options = NPUCompiler.Options()
-  options.weights = weights
   var chains: [ConvolutionChain] = []
   for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (24, 48, 16)] {
     var chain = try ConvolutionChain(channels: channels, size: size)
@@ -24,12 +22,15 @@ func blocksAreBroughtTogetherByTheSwitch(weights: NPUCompiler.WeightMode) throws
       try chain.convolve(to: channels, adding: residual)
     }
     try chain.convolve(to: inner, window: 3, stride: 2)
+    try chain.convolve(to: 2 * inner)
+    try chain.convolve(to: 2 * inner, window: 3)
     chains.append(chain)
   }
   let machine = try Targets.builtin("warboy-2pe").machine
   var kinds: Set<TensorInstruction.Exchange.Kind> = []
-  for chain in chains {
+  for (chain, weights) in chains.flatMap({ [($0, NPUCompiler.WeightMode.resident), ($0, .streamed)] }) {
     let graph = chain.finished
+    options.weights = weights
     let program = try NPUCompiler.compile(graph, on: machine, options).program
     for instruction in program.run.contexts[0] {
       guard case .tensor(let body) = instruction.body, case .commit = body.sink,

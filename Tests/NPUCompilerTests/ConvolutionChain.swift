@@ -15,8 +15,30 @@ struct ConvolutionChain {
   private(set) var last: BufferID
 
   init(channels: Int, size: Int) throws {
-    input = try Tensor(TensorType(.i8, [channels, size, size])) { .i32(Int32($0 * 41 % 255) - 127) }
+    self.init(input: try Self.values([channels, size, size]))
+  }
+
+  /// From an input whose channels are its last dimension, which a move makes the first.
+  init(pixelsOf channels: Int, size: Int) throws {
+    self.init(input: try Self.values([size, size, channels]))
+    var move = Kernel(.move, .i8)
+    let c = move.axis("c", channels)
+    let rows = [move.axis("h", size), move.axis("w", size)]
+    move.operands = [
+      Operand(
+        input.type, rows.map { .axis($0) } + [.axis(c)],
+        box: move.axes(.parallel).map { 0..<move.axes[$0].extent })
+    ]
+    last = graph.kernel(move, [last], node: "channels first")
+  }
+
+  private init(input: Tensor) {
+    self.input = input
     last = graph.input("x", input.type)
+  }
+
+  private static func values(_ shape: [Int]) throws -> Tensor {
+    try Tensor(TensorType(.i8, shape)) { .i32(Int32($0 * 41 % 255) - 127) }
   }
 
   mutating func convolve(
