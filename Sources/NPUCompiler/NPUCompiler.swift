@@ -19,8 +19,8 @@ public enum NPUCompiler {
     public var weights = WeightMode.auto
     /// Mappings that are tried per kernel.
     public var effort = 16
-    /// Unfinished programs that are kept side by side.
-    public var beam: Int { effort * 3 / 2 }
+    /// Unfinished programs that are kept side by side: more where there are many kernels, whose layouts have to be weighed.
+    func beam(kernels: Int) -> Int { max(kernels < 24 ? effort * 3 / 4 : effort * 9 / 4, 1) }
     /// Searches that run at once; the program does not depend on it.
     public var threads = Parallel.processorCount
 

@@ -162,7 +162,8 @@ extension ProgramCompiler {
     var kept: [ProgramCompiler] = []
     var layouts: Set<[Layout?]> = []
     var alike: [Placement: Int] = [:]
-    for index in order where kept.count < max(options.beam, 1) {
+    let width = options.beam(kernels: readers.live.count)
+    for index in order where kept.count < width {
       let (state, outcome, _) = found[index]
       guard alike[outcome.result, default: 0] < Self.mostAlike else { continue }
       var next = beam[state]
