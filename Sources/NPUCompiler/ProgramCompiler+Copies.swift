@@ -2,8 +2,8 @@ import Machine
 import NPUISA
 
 extension ProgramCompiler {
-  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work. Those of the load
-  /// program go to the one of two engines that has less to do.
+  /// Emits descriptors: engine 0 copies what the next kernel waits for, engine 1 what streams beside the work, or either where all
+  /// constants stream. Those of the load program go to the one of two engines that has less to do.
   @discardableResult
   mutating func copy(_ descriptors: [DMAInstruction], isLoad: Bool = false, engine: Int = 0) -> Wait? {
     var last: Wait?
@@ -23,10 +23,25 @@ extension ProgramCompiler {
         loadTicks[free] += descriptor.time(on: machine).ticks
         last = load.append(.dma(descriptor), .dma(free), accesses)
       } else {
-        last = run.append(.dma(descriptor), .dma(min(engine, machine.dmaEngines - 1)), accesses)
+        last = run.append(.dma(descriptor), .dma(self.engine(engine, for: descriptor)), accesses)
       }
     }
     return last
+  }
+
+  /// The engine of a descriptor of the run program. What streams goes to the one that is likely to be free first: while one
+  /// starts, the other copies. A value is not there before the constants of the kernels before it are.
+  private mutating func engine(_ engine: Int, for descriptor: DMAInstruction) -> Int {
+    guard resident == nil, machine.dmaEngines > 1 else { return min(engine, machine.dmaEngines - 1) }
+    var engine = engine
+    if engine == 0 {
+      engineTicks.values = max(engineTicks.values, engineTicks.streams)
+    } else if engineTicks.values < engineTicks.streams {
+      engine = 0
+    }
+    let ticks = descriptor.time(on: machine).ticks
+    if engine == 0 { engineTicks.values += ticks } else { engineTicks.streams += ticks }
+    return engine
   }
 
   /// Copies a constant to where a kernel wants it.

@@ -54,6 +54,8 @@ struct ProgramCompiler {
   let residentBase: Int
   /// Ticks of the load program's descriptors, by engine.
   var loadTicks: [Int]
+  /// When the engines for values and for what streams are free, about.
+  var engineTicks = (values: 0, streams: 0)
   /// Of a dry run: ticks of copies that hold the work up, and of constants that stream.
   var copyTicks = 0
   var streamTicks = 0
