@@ -13,7 +13,10 @@ extension ProgramCompiler {
         switch (isLoad, engine) {
         case (true, _): break
         case (_, 0): copyTicks += ticks
-        default: streamTicks += ticks
+        default:
+          // One engine starts while the other copies.
+          let startup = machine.dmaEngines > 1 ? machine.dmaStartupCycles * machine.ticksPerCycle : 0
+          streamTicks += ticks - startup
         }
         continue
       }
