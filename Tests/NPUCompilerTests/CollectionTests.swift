@@ -11,8 +11,9 @@ import Testing
 /// through the switch, and the values are those of the kernels.
 @Test func blocksAreBroughtTogetherByTheSwitch() throws {
   var options = NPUCompiler.Options()
+  options.effort = 64
   var chains: [ConvolutionChain] = []
-  for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (24, 48, 16)] {
+  for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (24, 48, 16), (48, 96, 20)] {
     var chain = try ConvolutionChain(channels: channels, size: size)
     try chain.convolve(to: channels)
     for _ in 0..<2 {
