@@ -112,16 +112,24 @@ extension ProgramCompiler {
     let cut = placement.dimensions.indices.filter { placement.dimensions[$0].blocks > 1 }
       .sorted { placement.dimensions[$0].sliceStride < placement.dimensions[$1].sliceStride }
     let slices = cut.reduce(1) { $0 * placement.dimensions[$1].blocks }
-    guard cut.count > 1, cut.count <= 3, slices == placement.sliceCount else { return [] }
+    let most = max(placement.repeats, slices)
+    guard !cut.isEmpty, cut.count <= 3, most % slices == 0 else { return [] }
+    // Slices that have the same differ in the slowest digit, or in the fastest.
     var geometries: [Geometry] = []
-    for order in Self.permutations(cut).dropFirst() {
-      var permuted = placement
-      var stride = 1
-      for index in order {
-        permuted.dimensions[index].sliceStride = stride
-        stride *= placement.dimensions[index].blocks
+    for first in most > slices ? [1, most / slices] : [1] {
+      for order in Self.permutations(cut) {
+        var permuted = placement
+        var stride = first
+        for index in order {
+          permuted.dimensions[index].sliceStride = stride
+          stride *= placement.dimensions[index].blocks
+        }
+        permuted.repeats = most
+        guard permuted.dimensions != placement.dimensions else { continue }
+        for geometry in matching(kernel.operands[0], permuted, kernel, isForm: true, collects: false) {
+          geometries += most > slices ? repetitions(geometry, permuted, isForm: true) : [geometry]
+        }
       }
-      geometries += matching(kernel.operands[0], permuted, kernel, isForm: true, collects: false)
     }
     return geometries
   }
@@ -147,11 +155,10 @@ extension ProgramCompiler {
     if let sharing = geometry.sharing {
       guard sharing.mode == .reduce, sharing.columns.count == 1 else { return result }
       for digit in whole.repeated {
-        for shared in sharings(geometry, sharing, beside: digit) {
-          var cut = shared
-          if cut.repeatWork(upTo: placement.repeats), !result.contains(where: cut.isCutLike) {
-            result.append(cut)
-          }
+        if var cut = cutting(geometry, sharing, beside: digit), cut.repeatWork(upTo: placement.repeats),
+          !result.contains(where: cut.isCutLike)
+        {
+          result.append(cut)
         }
       }
       return result
@@ -173,17 +180,17 @@ extension ProgramCompiler {
   }
 
   /// The columns of a sharing cut over as many slices of a digit beside it as there are eight columns for.
-  private func sharings(_ geometry: Geometry, _ sharing: Geometry.Sharing, beside digit: Geometry.Digit)
-    -> [Geometry]
-  {
+  private func cutting(
+    _ geometry: Geometry, _ sharing: Geometry.Sharing, beside digit: Geometry.Digit
+  ) -> Geometry? {
     let isAbove = digit.sliceStride == sharing.sliceStride * sharing.count
     guard isAbove || digit.sliceStride * digit.count == sharing.sliceStride,
       isAbove != sharing.alternates || sharing.parts == 1 || sharing.parts == sharing.count
-    else { return [] }
+    else { return nil }
     let extent = geometry.kernel.axes[sharing.column].extent
     var count = digit.count & -digit.count
     while count > 1, extent < 8 * count * sharing.parts { count /= 2 }
-    guard count > 1 else { return [] }
+    guard count > 1 else { return nil }
     var shared = sharing
     shared.alternates = !isAbove
     shared.columns = Geometry.Digit(
@@ -191,7 +198,7 @@ extension ProgramCompiler {
     shared.columnBlock = Self.columnBlock(geometry.kernel, sharing.column, count * sharing.parts)
     var result = geometry
     result.share(shared)
-    return [result]
+    return result
   }
 
   func matching(
@@ -312,7 +319,9 @@ extension ProgramCompiler {
     func addSharings(_ lying: Geometry, _ digits: [Geometry.Digit]) {
       guard let sharing, let digit = joined(digits) else { return }
       for reduced in Self.reductions(sharing, kernel) {
-        result += sharings(lying, reduced, beside: digit).filter { $0.sharing?.columns.count == digit.count }
+        if let cut = cutting(lying, reduced, beside: digit), cut.sharing?.columns.count == digit.count {
+          result.append(cut)
+        }
       }
     }
     func add(_ lying: Geometry, _ digits: [Geometry.Digit]) {
