@@ -115,7 +115,7 @@ extension FastTensor {
         level: self.level)
       guard self.carry(result, steps * 8, slice, work) else { return .overflow }
       guard goesThrough else { return .done }
-      return self.finishAndLand(slice, work.words, work) ? .done : .badConstant
+      return self.finishAndLand(slice, UnsafeMutableRawPointer(result), work) ? .done : .badConstant
     }
     if statuses.contains(.overflow) { throw overflow }
     if statuses.contains(.badConstant) { throw badConstant }
@@ -171,25 +171,30 @@ extension FastTensor {
     }
     guard body.reducer.kind != .none else {
       let done = Parallel.map(slices, threads: work.threads) { slice in
-        self.finishAndLand(slice, work.words, work)
+        self.finishAndLand(slice, work.words + slice * self.wordsPerSlice * 4, work)
       }
       if done.contains(false) { throw badConstant }
       return
     }
     nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
-    let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
-      guard self.combine(slice, work.words, sums) else { return .overflow }
-      return self.finishAndLand(slice, sums, work) ? .done : .badConstant
+    let groups = groupsOfSame
+    let statuses = Parallel.map(groups.count, threads: work.threads) { number -> Status in
+      let first = groups[number][0]
+      guard self.combine(first, work.words, sums) else { return .overflow }
+      let same = sums + first * self.wordsPerSlice * 4
+      let done = groups[number].allSatisfy { self.finishAndLand($0, same, work) }
+      return done ? .done : .badConstant
     }
     if statuses.contains(.overflow) { throw overflow }
     if statuses.contains(.badConstant) { throw badConstant }
   }
 
+  /// - Parameter words: what the slice goes on with.
   /// - Returns: false for a constant that a program may not have.
   private func finishAndLand(_ slice: Int, _ words: UnsafeMutableRawPointer, _ work: Work) -> Bool {
     guard goesOn(slice) else { return true }
     let staged = work.staged + slice * stagedBytes
-    guard finish(work.state, slice, words + slice * wordsPerSlice * 4, staged) else { return false }
+    guard finish(work.state, slice, words, staged) else { return false }
     if work.landsAtOnce { land(slice, work.staged, work.state) }
     return true
   }

@@ -280,6 +280,7 @@ extension FastTensor {
     return status == 0 ? .done : .overflow
   }
 
+  /// Reduces over slices what a slice goes on with: its part of the scattered loop, or all.
   func combine(
     _ slice: Int, _ words: UnsafeMutableRawPointer, _ sums: UnsafeMutableRawPointer
   ) -> Bool {
@@ -291,14 +292,39 @@ extension FastTensor {
       case .minimum: FURC_NPU_MINIMUM
       default: FURC_NPU_SUM
       }
-    let terms: [UnsafePointer<UInt32>?] = (0..<Int(reducer.size)).map {
+    // Words that follow each other, and how far they are apart.
+    var (start, count, pitch) = (0, wordsPerSlice, wordsPerSlice)
+    if plan.shape.scatter > 1, let place = plan.retained.firstIndex(of: Int(reducer.loop)) {
+      let inner = plan.retained[(place + 1)...].reduce(flits * 8) { $0 * plan.sizes[$1] }
+      count = plan.outputSizes[Int(reducer.loop)] * inner
+      pitch = plan.sizes[Int(reducer.loop)] * inner
+      start = reducer.part(of: digit(slice)) * count
+    }
+    guard pitch > 0 else { return true }
+    let result = (sums + slice * wordsPerSlice * 4).assumingMemoryBound(to: UInt32.self)
+    let sources = (0..<Int(reducer.size)).map {
       UnsafePointer(
         (words + (first + $0 * Int(reducer.stride)) * wordsPerSlice * 4).assumingMemoryBound(to: UInt32.self))
     }
-    let result = (sums + slice * wordsPerSlice * 4).assumingMemoryBound(to: UInt32.self)
-    return furc_npu_combine(
-      terms, Int32(terms.count), Int64(wordsPerSlice), Int32(kind), plan.isInputFloat ? 1 : 0, result, level)
-      == 0
+    for begin in stride(from: start, to: wordsPerSlice, by: pitch) {
+      let terms: [UnsafePointer<UInt32>?] = sources.map { $0 + begin }
+      let status = furc_npu_combine(
+        terms, Int32(terms.count), Int64(count), Int32(kind), plan.isInputFloat ? 1 : 0, result + begin, level
+      )
+      guard status == 0 else { return false }
+    }
+    return true
+  }
+
+  /// The slices that go on with the same, each group after its first.
+  var groupsOfSame: [[Int]] {
+    let reducer = body.reducer
+    var groups: [[Int]: [Int]] = [:]
+    for slice in 0..<plan.slices where goesOn(slice) {
+      let digit = digit(slice)
+      groups[[slice - digit * Int(reducer.stride), reducer.part(of: digit)], default: []].append(slice)
+    }
+    return groups.values.sorted { $0[0] < $1[0] }
   }
 }
 
