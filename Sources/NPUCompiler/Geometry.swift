@@ -186,14 +186,7 @@ struct Geometry {
   var reducing: Digit? {
     let cut = parts.filter { kernel.axes[$0.key].role != .parallel }.values
       .sorted { ($0.sliceStride, $0.count) < ($1.sliceStride, $1.count) }
-    guard var digit = cut.first.map({ Digit(count: $0.count, sliceStride: $0.sliceStride) }) else {
-      return nil
-    }
-    for part in cut.dropFirst() {
-      guard part.sliceStride == digit.sliceStride * digit.count else { return nil }
-      digit.count *= part.count
-    }
-    return digit
+    return Digit(joining: cut.map { Digit(count: $0.count, sliceStride: $0.sliceStride) })
   }
 
   /// Whether some point of the kernel, or of a block beyond an axis' end, leaves the extent along this dimension.
@@ -225,6 +218,16 @@ struct Geometry {
 }
 
 extension Geometry.Digit {
+  /// Digits as one, the fastest first; nil where there is none, or where they are not neighbours.
+  init?(joining digits: [Self]) {
+    guard let first = digits.first else { return nil }
+    self = first
+    for next in digits.dropFirst() {
+      guard next.sliceStride == sliceStride * count else { return nil }
+      count *= next.count
+    }
+  }
+
   /// nil where it is none: of one slice.
   var isDigit: Self? { count > 1 ? self : nil }
 }

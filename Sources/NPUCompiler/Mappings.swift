@@ -308,16 +308,8 @@ extension ProgramCompiler {
     let kernel = geometry.kernel
     guard geometry.parts[column] == nil else { return [] }
     var result: [Geometry] = []
-    func joined(_ digits: [Geometry.Digit]) -> Geometry.Digit? {
-      guard var digit = digits.first else { return nil }
-      for next in digits.dropFirst() {
-        guard next.sliceStride == digit.sliceStride * digit.count else { return nil }
-        digit.count *= next.count
-      }
-      return digit
-    }
     func addSharings(_ lying: Geometry, _ digits: [Geometry.Digit]) {
-      guard let sharing, let digit = joined(digits) else { return }
+      guard let sharing, let digit = Geometry.Digit(joining: digits) else { return }
       for reduced in Self.reductions(sharing, kernel) {
         if let cut = cutting(lying, reduced, beside: digit), cut.sharing?.columns.count == digit.count {
           result.append(cut)
@@ -325,7 +317,9 @@ extension ProgramCompiler {
       }
     }
     func add(_ lying: Geometry, _ digits: [Geometry.Digit]) {
-      guard let digit = joined(digits), kernel.axes[column].extent >= 4 * digit.count else { return }
+      guard let digit = Geometry.Digit(joining: digits), kernel.axes[column].extent >= 4 * digit.count else {
+        return
+      }
       var collecting = lying
       let block = Self.columnBlock(kernel, column, digit.count)
       collecting.slice(column, count: digit.count, block: block, stride: digit.sliceStride)

@@ -45,6 +45,16 @@ final class FastTensor: @unchecked Sendable {
   let isWidened: Bool
   /// Once they were found.
   var knownPlaces: (classes: [Int], places: [PacketPlaces])?
+  /// The slices that go on with the same behind a reducer, in the order of their first; found once.
+  lazy var groupsOfSame: [[Int]] = {
+    let reducer = body.reducer
+    var groups: [[Int]: [Int]] = [:]
+    for slice in 0..<plan.slices where goesOn(slice) {
+      let digit = digit(slice)
+      groups[[slice - digit * Int(reducer.stride), reducer.part(of: digit)], default: []].append(slice)
+    }
+    return groups.values.sorted { $0[0] < $1[0] }
+  }()
 
   var body: TensorInstruction { plan.body }
   var isContract: Bool { body.accumulate.kind == .contract }
@@ -314,17 +324,6 @@ extension FastTensor {
       guard status == 0 else { return false }
     }
     return true
-  }
-
-  /// The slices that go on with the same, each group after its first.
-  var groupsOfSame: [[Int]] {
-    let reducer = body.reducer
-    var groups: [[Int]: [Int]] = [:]
-    for slice in 0..<plan.slices where goesOn(slice) {
-      let digit = digit(slice)
-      groups[[slice - digit * Int(reducer.stride), reducer.part(of: digit)], default: []].append(slice)
-    }
-    return groups.values.sorted { $0[0] < $1[0] }
   }
 }
 

@@ -16,13 +16,7 @@ import Testing
   for (channels, inner, size) in [(16, 64, 14), (128, 16, 10), (24, 48, 16), (48, 96, 20)] {
     var chain = try ConvolutionChain(channels: channels, size: size)
     try chain.convolve(to: channels)
-    for _ in 0..<2 {
-      let residual = chain.last
-      try chain.convolve(to: inner)
-      try chain.convolve(to: inner, window: 3)
-      try chain.convolve(to: channels, adding: residual)
-    }
-    try chain.convolve(to: inner, window: 3, stride: 2)
+    try chain.addBottlenecks(inner: inner)
     try chain.convolve(to: 2 * inner)
     try chain.convolve(to: 2 * inner, window: 3)
     chains.append(chain)

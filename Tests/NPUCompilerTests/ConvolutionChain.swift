@@ -79,6 +79,18 @@ struct ConvolutionChain {
     last = graph.kernel(kernel, operands, node: name, name: name)
   }
 
+  /// Two bottlenecks of a residual network, then the window of the next with half of the rows and columns.
+  mutating func addBottlenecks(inner: Int) throws {
+    let channels = graph.buffers[last].type.shape[0]
+    for _ in 0..<2 {
+      let residual = last
+      try convolve(to: inner)
+      try convolve(to: inner, window: 3)
+      try convolve(to: channels, adding: residual)
+    }
+    try convolve(to: inner, window: 3, stride: 2)
+  }
+
   /// The graph with the last result as its output.
   var finished: KernelGraph {
     var graph = graph

@@ -14,13 +14,7 @@ func manyChannelsAreCutTogetherWithColumns(target: String) throws {
   var (repeats, alternates, alls) = (0, 0, 0)
   for (channels, inner, size) in [(512, 256, 7), (512, 64, 7), (16, 64, 14)] {
     var chain = try ConvolutionChain(channels: channels, size: size)
-    for _ in 0..<2 {
-      let residual = chain.last
-      try chain.convolve(to: inner)
-      try chain.convolve(to: inner, window: 3)
-      try chain.convolve(to: channels, adding: residual)
-    }
-    try chain.convolve(to: inner, window: 3, stride: 2)
+    try chain.addBottlenecks(inner: inner)
     let program = try NPUCompiler.compile(chain.finished, on: machine).program
     for instruction in program.run.contexts[0] {
       guard case .tensor(let body) = instruction.body, body.reducer.kind == .sum else { continue }
