@@ -53,7 +53,12 @@ struct Emitter {
     var context: Int
     /// The count of the context's tag when the instruction has completed.
     var completion: UInt32
+    /// When that is, about.
+    var end: Int
   }
+
+  /// When contexts are done with what was appended, about: as if units and DRAM were free.
+  private var ends: [Int]
 
   /// - Parameter isDry: whether instructions are only timed.
   init(_ machine: SliceMachine, isDry: Bool = false) {
@@ -62,6 +67,7 @@ struct Emitter {
     code = Code(engines: machine.dmaEngines)
     let contexts = 2 + machine.dmaEngines
     known = Array(repeating: Array(repeating: 0, count: contexts), count: contexts)
+    ends = Array(repeating: 0, count: contexts)
   }
 
   /// The number of a program in the pool.
@@ -83,25 +89,43 @@ struct Emitter {
     }
     let completion = UInt32(code.contexts[index].count + 1)
     var needed = [UInt32](repeating: 0, count: known.count)
-    for access in accesses {
-      for entry in history[access.memory.rawValue]
-      where entry.context != index && (entry.access.writes || access.writes)
-        && entry.access.range.overlaps(access.range) && entry.access.slices.overlaps(access.slices)
-      {
-        needed[entry.context] = max(needed[entry.context], entry.completion)
-      }
+    var end = ends[index]
+    forEachConflict(accesses, context) {
+      needed[$0.context] = max(needed[$0.context], $0.completion)
+      end = max(end, $0.end)
     }
+    end += Instruction(body).duration(on: machine, context: context, programs: programs).ticks
+    ends[index] = end
     var waits: [Wait] = []
     for other in needed.indices where needed[other] > known[index][other] {
       waits.append(Wait(tag: UInt8(other), count: needed[other]))
       known[index][other] = needed[other]
     }
-    for access in accesses { record(Entry(access: access, context: index, completion: completion)) }
+    for access in accesses { record(Entry(access: access, context: index, completion: completion, end: end)) }
     precondition(waits.count <= 4, "the compiler uses at most five contexts")
     code.contexts[index].append(Instruction(waits: waits, kernel: kernel, body))
     let wait = Wait(tag: UInt8(index), count: completion)
     last = wait
     return wait
+  }
+
+  /// When an instruction of a context may start, about.
+  func start(on context: Context, _ accesses: [Access]) -> Int {
+    var start = ends[context.index]
+    forEachConflict(accesses, context) { start = max(start, $0.end) }
+    return start
+  }
+
+  /// What instructions of other contexts touch and one with these accesses must wait for.
+  private func forEachConflict(_ accesses: [Access], _ context: Context, _ body: (Entry) -> Void) {
+    for access in accesses {
+      for entry in history[access.memory.rawValue]
+      where entry.context != context.index && (entry.access.writes || access.writes)
+        && entry.access.range.overlaps(access.range) && entry.access.slices.overlaps(access.slices)
+      {
+        body(entry)
+      }
+    }
   }
 
   private mutating func count(_ instruction: Instruction, _ context: Context, times: Int) {

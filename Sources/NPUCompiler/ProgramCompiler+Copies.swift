@@ -20,7 +20,7 @@ extension ProgramCompiler {
         }
         continue
       }
-      let accesses = Self.accesses(of: descriptor, window: window)
+      let accesses = descriptor.accesses(window: window)
       if isLoad {
         let free = loadTicks.indices.min { (loadTicks[$0], $0) < (loadTicks[$1], $1) } ?? 0
         loadTicks[free] += descriptor.time(on: machine).ticks
@@ -79,23 +79,16 @@ extension ProgramCompiler {
 
   /// Copies values: while constants need no engine, on two at once.
   mutating func copyValues(_ descriptors: [DMAInstruction]) {
-    for descriptor in descriptors {
-      let parts = parts(of: descriptor)
-      if isDry {
-        copyTicks += parts.map { $0.time(on: machine).ticks }.max() ?? 0
-      } else {
-        for (engine, part) in parts.enumerated() { copy([part], engine: engine) }
-      }
+    guard resident != nil, machine.dmaEngines > 1 else {
+      copy(descriptors)
+      return
     }
-  }
-
-  /// Halves that write side by side, and so need not wait for each other.
-  private func parts(of descriptor: DMAInstruction) -> [DMAInstruction] {
-    guard resident != nil, machine.dmaEngines > 1 else { return [descriptor] }
-    let halves = descriptor.halves().first { first, second in
-      !Self.accesses(of: first, window: window)[1].overlaps(Self.accesses(of: second, window: window)[1])
+    let plan = EnginePlan(descriptors, machine)
+    guard !isDry else { return copyTicks += plan.ticks }
+    for item in plan.items {
+      let starts = [0, 1].map { run.start(on: .dma($0), item.accesses) }
+      run.append(.dma(item.descriptor), .dma(starts[1] < starts[0] ? 1 : 0), item.accesses)
     }
-    return halves.map { [$0, $1] } ?? [descriptor]
   }
 
   /// Copies what came to some slices, `covered` apart, on to others, on the engine that streams less.
@@ -126,40 +119,5 @@ extension ProgramCompiler {
       }
       covered.append(copy)
     }
-  }
-
-  private static func accesses(of descriptor: DMAInstruction, window: Int) -> [Access] {
-    func box(ofSource: Bool) -> Access {
-      if let box = descriptor.windows(ofSource: ofSource, window: window) {
-        return Access(memory: .sram, slices: box.slices, range: box.bytes, writes: !ofSource)
-      }
-      let base = Int(ofSource ? descriptor.source.base : descriptor.destination.base)
-      var (low, high) = (base, base + Int(descriptor.runBytes))
-      for loop in descriptor.loops {
-        let reach = (Int(loop.size) - 1) * Int(ofSource ? loop.sourceStride : loop.destinationStride)
-        low += min(reach, 0)
-        high += max(reach, 0)
-      }
-      return Access(memory: .dram, slices: 0..<1, range: low..<high, writes: !ofSource)
-    }
-    return [box(ofSource: true), box(ofSource: false)]
-  }
-}
-
-extension DMAInstruction {
-  /// The first and the second half of a loop's iterations, the longest loop first; none where that is not worth it.
-  fileprivate func halves() -> [(DMAInstruction, DMAInstruction)] {
-    guard index == nil, runs > 7 else { return [] }
-    return loops.indices.sorted { (loops[$1].size, $0) < (loops[$0].size, $1) }.filter { loops[$0].size > 1 }
-      .map {
-        loop in
-        var (first, second) = (self, self)
-        let half = loops[loop].size / 2
-        first.loops[loop].size = half
-        second.loops[loop].size -= half
-        second.source.base += Int64(half) * loops[loop].sourceStride
-        second.destination.base += Int64(half) * loops[loop].destinationStride
-        return (first, second)
-      }
   }
 }
