@@ -111,7 +111,9 @@ extension ProgramCompiler {
     var collected = Home(placement: source, owned: home.owned ?? 0..<machine.sramBytesPerSlice)
     // The fewest bytes first.
     for merge in merges.sorted(by: { ($0.count, $0.dimension) < ($1.count, $1.dimension) }) {
-      guard let next = merging(collected, merge, innermost, geometry.sliceCount) else { return nil }
+      guard let pass = MergePass(collected.placement, merge, innermost, geometry.sliceCount),
+        let next = merging(collected, pass, geometry.sliceCount)
+      else { return nil }
       collected = next
     }
     if !collected.placement.satisfies(need, contiguous: contiguous, padding: 1) {
@@ -162,29 +164,110 @@ extension ProgramCompiler {
     }
     try trial.copyValue(from, to: placement, copies: copies.filter { $0 != digit })
     let lying = Home(placement: placement, owned: offset..<(offset + size))
-    guard let tile = trial.merging(lying, merge, index, geometry.sliceCount) else { return nil }
+    guard let pass = MergePass(placement, merge, index, geometry.sliceCount),
+      let tile = trial.merging(lying, pass, geometry.sliceCount)
+    else { return nil }
     self = trial
     return Tile(
       placement: tile.placement, operand: operand, origin: origin,
       bytes: tile.owned ?? 0..<machine.sramBytesPerSlice)
   }
 
+  /// What comes of a value that is on its way to DRAM, row-major: parts of rows, and rows, are brought together first where the
+  /// switch takes less for that than the engines for shorter runs and for the parts of DRAM's granules.
+  mutating func joined(_ home: Home, to target: Placement) -> Placement {
+    var home = home
+    let count = home.placement.sliceCount
+    // Every slice has something.
+    guard home.placement.memory == .sram,
+      home.placement.isWhole || !home.placement.dimensions.contains(where: \.isUneven),
+      home.placement.repeats >= count || home.placement.dimensions.reduce(1, { $0 * $1.blocks }) == count
+    else { return home.placement }
+    func copyTicks(_ from: Placement) -> Int {
+      let maps = from.dimensions.indices.map(CopyPlan.SourceMap.axis)
+      let ranges = from.dimensions.map { 0..<$0.extent }
+      let plan = CopyPlan(from: from, maps, to: target, ranges: ranges, window: window)
+      return plan.map { EnginePlan($0.descriptors, machine).ticks } ?? Int.max / 2
+    }
+    // The inner dimensions of DRAM first.
+    for index in home.placement.dimensions.indices.reversed()
+    where home.placement.dimensions[index].blocks > 1 {
+      var best = (ticks: copyTicks(home.placement), pass: MergePass?.none)
+      for pass in home.placement.passes(joining: index, count) {
+        let switching = Instruction(.tensor(pass.body)).duration(on: machine, context: .main, programs: [])
+        let ticks = switching.ticks + copyTicks(pass.placement)
+        if ticks < best.ticks { best = (ticks, pass) }
+      }
+      if let pass = best.pass, let next = merging(home, pass, count) { home = next }
+    }
+    return home.placement
+  }
+
   /// One pass of the switch; nil where there is no room.
-  private mutating func merging(_ home: Home, _ merge: Merge, _ innermost: Int, _ sliceCount: Int) -> Home? {
-    let source = home.placement
+  private mutating func merging(_ home: Home, _ pass: MergePass, _ sliceCount: Int) -> Home? {
+    guard let offset = sram.allocate(pass.bytes) else { return nil }
+    temporaries.append(offset)
+    var (body, placement) = (pass.body, pass.placement)
+    placement.base += offset
+    if case .commit(var commit) = body.sink {
+      commit.base = Int32(placement.base)
+      body.sink = .commit(commit)
+    }
+    let slices = 0..<sliceCount
+    let bytes = offset..<(offset + pass.bytes)
+    let read = home.owned ?? 0..<machine.sramBytesPerSlice
+    run.append(
+      .tensor(body), .main, [.read(.sram, read, slices: slices), .write(.sram, bytes, slices: slices)])
+    return Home(placement: placement, owned: bytes)
+  }
+}
+
+extension Placement {
+  /// Passes that bring 2, 4, 8 … neighbours of a dimension together.
+  fileprivate func passes(joining index: Int, _ sliceCount: Int) -> [MergePass] {
+    guard let innermost = order.last, dimensions[innermost].stride == element.size else { return [] }
+    let has = dimensions[index]
+    return (1..<8).compactMap { bits in
+      let count = 1 << bits
+      guard has.blocks % count == 0, sliceCount % (count * has.sliceStride) == 0 else { return nil }
+      var wants = has
+      wants.blocks /= count
+      if wants.blocks == 1 {
+        wants = Dimension(extent: has.extent, stride: 0)
+      } else {
+        (wants.step, wants.span, wants.defined) = (has.step * count, has.step * count, has.step * count)
+        (wants.roomBefore, wants.roomBehind) = (0, 0)
+        wants.sliceStride *= count
+      }
+      return Merge(index, has, wants).flatMap { MergePass(self, $0, innermost, sliceCount) }
+    }
+  }
+}
+
+/// One pass of the switch that brings blocks together.
+private struct MergePass {
+  /// Commits as if the bytes began at offset 0.
+  private(set) var body = TensorInstruction()
+  /// What comes of the value, in bytes that begin at offset 0.
+  private(set) var placement: Placement
+  let bytes: Int
+
+  /// - Returns: nil where an instruction cannot do it.
+  init?(_ source: Placement, _ merge: Merge, _ innermost: Int, _ sliceCount: Int) {
     let (size, index) = (source.element.size, merge.dimension)
     let own = source.dimensions[index]
     var whole = source.dimensions
     whole[index] = merge.merged
     if let dealt = merge.dealt { whole[dealt.index] = dealt.dimension }
-    let bytes = Placement.pack(&whole, order: source.order, unit: size)
+    bytes = Placement.pack(&whole, order: source.order, unit: size)
+    placement = source
     // Packets of what lies side by side on both sides.
     func count(_ dimension: Int) -> Int { dimension == index ? own.step : whole[dimension].span }
     let length = count(innermost) * size
     let packet = [16, 8, 4, 2, 1].first { length % $0 == 0 } ?? 1
-    var body = TensorInstruction()
     // Coordinates of what is dealt out: its last part may reach beyond the end.
     var bound = TensorInstruction.Bound()
+    var loops: [TensorInstruction.Loop] = []
     func append(
       _ count: Int, _ fetch: Int, _ commit: Int, _ kind: TensorInstruction.Loop.Kind = .time,
       coordinates: Int = 0
@@ -195,13 +278,12 @@ extension ProgramCompiler {
       loop.kind = kind
       loop.fetchStride = Int32(fetch)
       loop.commitStride = Int32(commit)
-      body.loops.append(loop)
+      loops.append(loop)
       bound.coefficients.append(Int32(coordinates))
     }
     if let dealt = merge.dealt {
       let step = dealt.dimension.step
       append(merge.count, step * source.dimensions[dealt.index].stride, 0, coordinates: step)
-      body.exchange.loop = 0
     }
     for dimension in source.order where dimension != innermost {
       append(
@@ -211,6 +293,8 @@ extension ProgramCompiler {
     let elements = packet / size
     append(length / packet, packet, packet, coordinates: innermost == merge.dealt?.index ? elements : 0)
     append(merge.count, 0, own.step * whole[index].stride, .ring1)
+    guard loops.count <= 8 else { return nil }
+    body.loops = loops
     body.fetch.element = packet >= 4 ? .i32 : .i8
     body.fetch.packetElements = UInt8(packet / body.fetch.element.size)
     if let dealt = merge.dealt, dealt.dimension.step * merge.count > dealt.dimension.extent {
@@ -219,33 +303,22 @@ extension ProgramCompiler {
       bound.high = Int32(dealt.dimension.extent)
       body.fetch.bounds = [bound]
     }
-    guard body.loops.count <= 8, let offset = sram.allocate(bytes) else { return nil }
-    temporaries.append(offset)
-    let base = offset + whole.reduce(0) { $0 + $1.roomBefore * $1.stride }
     body.sliceCount = UInt16(sliceCount)
     body.fetch.base = Int32(source.base)
     body.exchange.kind = merge.dealt == nil ? .broadcast1 : .interTranspose
     body.exchange.outer = UInt16(merge.count)
     body.exchange.inner = UInt16(own.sliceStride)
     var commit = TensorInstruction.Commit()
-    commit.base = Int32(base)
     commit.element = body.fetch.element
     commit.elements = body.fetch.packetElements
     body.sink = .commit(commit)
-    let slices = 0..<sliceCount
-    let read = home.owned ?? 0..<machine.sramBytesPerSlice
-    run.append(
-      .tensor(body), .main,
-      [
-        .read(.sram, read, slices: slices), .write(.sram, offset..<(offset + bytes), slices: slices),
-      ])
+    let base = whole.reduce(0) { $0 + $1.roomBefore * $1.stride }
     if whole[index].blocks == 1 {
       // What the last block holds beyond the extent lies behind it.
       whole[index].span = own.extent
       whole[index].step = own.extent
     }
-    var placement = Placement(sram: base, whole, source.element)
+    placement = Placement(sram: base, whole, source.element)
     placement.repeats = sliceCount
-    return Home(placement: placement, owned: offset..<(offset + bytes))
   }
 }

@@ -17,10 +17,10 @@ extension ProgramCompiler {
     let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
     let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
     let turned = home.placement.memory == .sram ? transposed(home, innermost: innermost) : nil
+    let source = turned.map { Home(placement: $0.placement, owned: $0.bytes) } ?? home
     guard
       let plan = CopyPlan(
-        from: turned?.placement ?? home.placement, maps, to: target, ranges: type.shape.map { 0..<$0 },
-        window: window)
+        from: joined(source, to: target), maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
     else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
     copyValues(plan.descriptors)
     vacate(buffer)
