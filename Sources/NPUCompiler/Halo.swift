@@ -3,9 +3,19 @@ import NPUISA
 import Support
 import Tensors
 
+/// What blocks get from a neighbour: coordinates, as those of block 0.
+private struct HaloSide {
+  /// Where the neighbour has them, and where they come to lie.
+  var source: Int
+  var target: Int
+  var count: Int
+  /// Slices from the neighbour on.
+  var distance: Int
+}
+
 extension ProgramCompiler {
-  /// Copies what a placement gains over the one it grew from out of the neighbouring blocks: one shift over the ring of
-  /// slices per dimension and side. A later dimension takes along what earlier ones gained.
+  /// Copies what a placement gains over the one it grew from out of the neighbouring blocks: one pass over the ring of
+  /// slices per dimension. A later dimension takes along what earlier ones gained.
   mutating func fetchHalos(of home: Home, until grown: Placement, sliceCount: Int) {
     let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
     var now = home.placement
@@ -17,19 +27,18 @@ extension ProgramCompiler {
       let before = now.dimensions[index].origin - grown.dimensions[index].origin
       let behind = grown.dimensions[index].span - now.dimensions[index].span - before
       let first = now.dimensions[index]
-      if before > 0 {
-        // The last coordinates that the block before owns.
-        shift(
-          now, index, source: first.origin + first.step - before, target: first.origin - before,
-          count: before,
-          distance: first.sliceStride, bytes, sliceCount)
-      }
-      if behind > 0 {
-        let end = first.origin + first.span
-        shift(
-          now, index, source: end - first.step, target: end, count: behind, distance: -first.sliceStride,
-          bytes,
-          sliceCount)
+      let end = first.origin + first.span
+      // The last coordinates that the block before owns, the first that the block behind owns.
+      let sides = [
+        HaloSide(
+          source: first.origin + first.step - before, target: first.origin - before, count: before,
+          distance: first.sliceStride),
+        HaloSide(source: end - first.step, target: end, count: behind, distance: -first.sliceStride),
+      ].filter { $0.count > 0 }
+      if before == behind, before > 0, now.dimensions.count < 7 {
+        pass(now, index, sides, bytes, sliceCount)
+      } else {
+        for side in sides { pass(now, index, [side], bytes, sliceCount) }
       }
       now.dimensions[index].origin -= before
       now.dimensions[index].span += before + behind
@@ -37,16 +46,15 @@ extension ProgramCompiler {
     }
   }
 
-  /// Moves `count` coordinates of a dimension from every slice to the one `distance` slices on, where they lie
-  /// from `target` on; coordinates are those of block 0.
-  private mutating func shift(
-    _ placement: Placement, _ index: Int, source: Int, target: Int, count: Int, distance: Int,
-    _ bytes: Range<Int>, _ sliceCount: Int
+  /// Moves coordinates of a dimension from every slice to a neighbour, or as many to that on the other side in turn.
+  private mutating func pass(
+    _ placement: Placement, _ index: Int, _ sides: [HaloSide], _ bytes: Range<Int>, _ sliceCount: Int
   ) {
     let moved = placement.dimensions[index]
+    let (side, source) = (sides[0], sides[0].source)
     var loops: [(size: Int, stride: Int, dimension: Int)] = []
     for (other, dimension) in placement.dimensions.enumerated() {
-      loops.append((other == index ? count : dimension.span, dimension.stride, other))
+      loops.append((other == index ? side.count : dimension.span, dimension.stride, other))
     }
     loops.sort { $0.stride > $1.stride }
     // The longest packet that the innermost run is made of; padding behind a run may be moved with it.
@@ -79,9 +87,18 @@ extension ProgramCompiler {
     body.fetch.packetElements = UInt8(packet >= 4 ? packet / 4 : packet)
     let base = placement.base
     body.fetch.base = Int32(base + (source - moved.origin) * moved.stride)
-    body.exchange.kind = .shift
+    body.exchange.kind = sides.count > 1 ? .neighbours : .shift
     body.exchange.outer = UInt16(sliceCount)
-    body.exchange.distance = Int16(distance)
+    body.exchange.distance = Int16(side.distance)
+    var between = 0
+    if let other = sides.dropFirst().first {
+      between = other.source - source
+      var direction = TensorInstruction.Loop()
+      direction.size = 2
+      direction.fetchStride = Int32(between * moved.stride)
+      direction.commitStride = Int32((other.target - side.target) * moved.stride)
+      body.loops.append(direction)
+    }
     for loop in loops {
       var entry = TensorInstruction.Loop()
       entry.size = UInt32(loop.size)
@@ -96,6 +113,7 @@ extension ProgramCompiler {
         var bound = TensorInstruction.Bound()
         bound.origin = Int32(other == index ? source : dimension.origin)
         bound.coefficients = loops.map { $0.dimension == other ? 1 : 0 }
+        if sides.count > 1 { bound.coefficients.insert(other == index ? Int32(between) : 0, at: 0) }
         bound.divisor = UInt16(dimension.sliceStride)
         bound.modulus = UInt16(dimension.blocks)
         bound.step = Int32(dimension.step)
@@ -104,7 +122,7 @@ extension ProgramCompiler {
       }
     }
     var commit = TensorInstruction.Commit()
-    commit.base = Int32(base + (target - moved.origin) * moved.stride)
+    commit.base = Int32(base + (side.target - moved.origin) * moved.stride)
     commit.element = body.fetch.element
     commit.elements = body.fetch.packetElements
     body.sink = .commit(commit)

@@ -89,6 +89,8 @@ extension TensorInstruction {
     switch exchange.kind {
     case .forward: break
     case .shift: stages.exchange = min(abs(Int(exchange.distance)), 4096) * moved
+    // Either way half of the packets, and the two cycles.
+    case .neighbours: stages.exchange = min(abs(Int(exchange.distance)), 4096) * (moved + 2)
     default: stages.exchange = min(Int(exchange.outer) * Int(exchange.inner), 4096) * moved
     }
     switch accumulate.kind {

@@ -124,22 +124,25 @@ extension Rules {
       "\(count) slices are no whole number of rings of \(outer * inner)")
     ring(.ring1, exchange.usesRing1 ? outer : nil, tensor)
     ring(.ring0, exchange.usesRing0 ? inner : nil, tensor)
-    require(exchange.kind == .shift || exchange.distance == 0, "exchange.distance without a shift")
-    require(exchange.kind == .interTranspose || exchange.loop == 0, "exchange.loop without an interTranspose")
-    switch exchange.kind {
-    case .forward: require(outer == 1 && inner == 1, "forward has rings of \(outer) · \(inner)")
-    case .shift:
+    let isShift = exchange.kind == .shift || exchange.kind == .neighbours
+    require(isShift || exchange.distance == 0, "exchange.distance without a shift or neighbours")
+    let usesLoop = exchange.kind == .interTranspose || exchange.kind == .neighbours
+    require(usesLoop || exchange.loop == 0, "exchange.loop without an interTranspose or neighbours")
+    if isShift {
       range("exchange.distance", exchange.distance, 1 - outer * inner, outer * inner - 1)
       require(exchange.distance != 0 || outer * inner == 1, "a shift by 0 is a forward")
-    case .interTranspose:
-      let loop = Int(exchange.loop)
+    }
+    if usesLoop {
+      let (loop, size) = (Int(exchange.loop), exchange.kind == .neighbours ? 2 : outer)
       let isTime = loop < tensor.loops.count && tensor.loops[loop].kind == .time
       require(isTime, "exchange.loop is \(loop), which is no time loop")
       if isTime {
         require(
-          tensor.loops[loop].size == outer, "exchange.loop has size \(tensor.loops[loop].size), not \(outer)")
+          tensor.loops[loop].size == size, "exchange.loop has size \(tensor.loops[loop].size), not \(size)")
       }
-    default: break
+    }
+    if exchange.kind == .forward {
+      require(outer == 1 && inner == 1, "forward has rings of \(outer) · \(inner)")
     }
   }
 

@@ -110,6 +110,8 @@ public struct TensorInstruction: Hashable, Sendable {
       case interTranspose
       /// From slice j − distance within rings of `outer · inner` slices, around the end.
       case shift
+      /// At index 0 of the time loop `loop` from slice j − distance, at index 1 from slice j + distance, as for a shift.
+      case neighbours
     }
 
     public var kind = Kind.forward
@@ -117,9 +119,9 @@ public struct TensorInstruction: Hashable, Sendable {
     public var outer: UInt16 = 1
     /// Size of digit 0; a power of two.
     public var inner: UInt16 = 1
-    /// shift only; may be negative.
+    /// shift and neighbours only; may be negative.
     public var distance: Int16 = 0
-    /// interTranspose only: the time loop, of size `outer`.
+    /// interTranspose: the time loop, of size `outer`. neighbours: the time loop, of size 2.
     public var loop: UInt8 = 0
 
     public init() {}

@@ -68,6 +68,10 @@ final class FastTensor: @unchecked Sendable {
     guard accumulate.start != .load, accumulate.finish != .spill,
       accumulate.kind == .contract || accumulate.start == .zero && accumulate.finish == .drain
     else { return nil }
+    // Neighbours in turn are moved on, one whole after the other.
+    guard body.exchange.kind != .neighbours || accumulate.kind == .none && body.exchange.loop == 0 else {
+      return nil
+    }
     self.plan = plan
     self.machine = machine
     readsItsDestination = plan.readsItsDestination
@@ -211,9 +215,12 @@ extension FastTensor {
     }
   }
 
-  /// The first packet that a slice receives, counted over all slices.
-  private func firstPacket(_ slice: Int) -> Int {
-    let source = plan.firstSource(of: slice)
+  /// Offsets are from here: the first packet of the slice that a slice receives from, counted over all slices.
+  /// - Parameter isBack: from the neighbour at index 1.
+  private func firstPacket(_ slice: Int, isBack: Bool = false) -> Int {
+    var index = [Int](repeating: 0, count: body.loops.count)
+    if isBack { index[0] = 1 }
+    let source = plan.source(of: slice, index)
     var packet = source.slice * packets
     if let leaving = plan.shape.leaving {
       packet += source.leaving * plan.time.filter { $0 > leaving }.reduce(1) { $0 * plan.sizes[$1] }
@@ -224,10 +231,22 @@ extension FastTensor {
   func passPackets(
     _ slice: Int, _ packets: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer
   ) {
-    let source = packets + firstPacket(slice) * pitch * 4
-    for (step, offset) in steps.xb.enumerated() {
-      (target + step * pitch * 4).copyMemory(from: source + Int(offset) * 4, byteCount: pitch * 4)
+    for (range, first) in directions(slice) {
+      let source = packets + first * pitch * 4
+      for step in range {
+        let from = source + Int(steps.xb[step]) * 4
+        (target + step * pitch * 4).copyMemory(from: from, byteCount: pitch * 4)
+      }
     }
+  }
+
+  /// Steps, and the first packet of the slice that they come from: of neighbours each in turn.
+  private func directions(_ slice: Int) -> [(steps: Range<Int>, first: Int)] {
+    let count = steps.xb.count
+    guard body.exchange.kind == .neighbours else { return [(0..<count, firstPacket(slice))] }
+    return [
+      (0..<count / 2, firstPacket(slice)), (count / 2..<count, firstPacket(slice, isBack: true)),
+    ]
   }
 
   enum Status { case done, overflow, mustWalk, badConstant }
@@ -241,10 +260,12 @@ extension FastTensor {
     let present = masks.map { UnsafePointer(($0 + first * 4).assumingMemoryBound(to: UInt32.self)) }
     if body.accumulate.kind == .none {
       let target = words.assumingMemoryBound(to: UInt32.self)
-      let source = x.assumingMemoryBound(to: UInt32.self)
-      for step in 0..<steps.xb.count {
-        for e in 0..<plan.width { target[step * 8 + e] = source[Int(steps.xb[step]) + e] }
-        for e in plan.width..<8 { target[step * 8 + e] = 0 }
+      for (range, first) in directions(slice) {
+        let source = (packets + first * pitch * 4).assumingMemoryBound(to: UInt32.self)
+        for step in range {
+          for e in 0..<plan.width { target[step * 8 + e] = source[Int(steps.xb[step]) + e] }
+          for e in plan.width..<8 { target[step * 8 + e] = 0 }
+        }
       }
       return .done
     }

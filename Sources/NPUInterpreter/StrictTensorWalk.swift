@@ -81,6 +81,10 @@ extension StrictTensorWalk {
     switch body.exchange.kind {
     case .forward: break
     case .shift: ringSteps = abs(Int(body.exchange.distance))
+    case .neighbours:
+      ringSteps = abs(Int(body.exchange.distance))
+      // Each way for itself: the packets add up to all.
+      flits += 2
     default: for _ in 0..<Int(body.exchange.outer) { ringSteps += Int(body.exchange.inner) }
     }
     for _ in 0..<ringSteps { counts.exchange += flits + 2 }

@@ -246,8 +246,10 @@ extension TensorPlan {
       return ((j2 * outer + b) * inner + a, 0)
     case .transposedBroadcast1: return ((j2 * outer + j % outer) * inner + ring(.ring0), 0)
     case .interTranspose: return ((j2 * outer + ring(.ring1)) * inner + j0, j1)
-    case .shift:
-      let place = (j % ringSize - Int(exchange.distance)) % ringSize
+    case .shift, .neighbours:
+      let isBack = exchange.kind == .neighbours && index[Int(exchange.loop)] == 1
+      let distance = isBack ? -Int(exchange.distance) : Int(exchange.distance)
+      let place = (j % ringSize - distance) % ringSize
       return (j2 * ringSize + (place + ringSize) % ringSize, 0)
     }
   }

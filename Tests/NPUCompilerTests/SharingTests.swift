@@ -12,7 +12,7 @@ import Testing
 func manyChannelsAreCutTogetherWithColumns(target: String) throws {
   let machine = try Targets.builtin(target).machine
   var (repeats, alternates, alls) = (0, 0, 0)
-  for (channels, inner, size) in [(512, 256, 7), (512, 64, 7), (16, 64, 14)] {
+  for (channels, inner, size) in [(512, 256, 7), (512, 64, 7), (16, 64, 14), (16, 64, 12)] {
     var chain = try ConvolutionChain(channels: channels, size: size)
     try chain.addBottlenecks(inner: inner)
     let program = try NPUCompiler.compile(chain.finished, on: machine).program

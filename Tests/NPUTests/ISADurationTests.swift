@@ -151,5 +151,5 @@ func durationsArePositiveAndFit(seed: Seed) throws {
     case .tables: seen.insert("tables")
     }
   }
-  #expect(seen.count == 7 + 8 + 3 + 3 + 2 + 3 + 2 + 8 + 5, "\(seen.sorted())")
+  #expect(seen.count == 8 + 8 + 3 + 3 + 2 + 3 + 2 + 8 + 5, "\(seen.sorted())")
 }

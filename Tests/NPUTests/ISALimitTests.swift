@@ -102,6 +102,14 @@ private let broken: [(String, String, @Sendable (inout TensorInstruction) -> Voi
       $0.loops.insert(loop(2, .ring1), at: 2)
     }
   ),
+  (
+    "neighbours", "exchange.loop has size 4, not 2",
+    {
+      $0.exchange.kind = .neighbours
+      $0.exchange.outer = 2
+      $0.exchange.distance = 1
+    }
+  ),
   ("lanes", "lanes are 3", { $0.accumulate.lanes = 3 }),
   ("tree", "tree_depth is 4", { $0.accumulate.treeDepth = 4 }),
   ("cells", "accumulator cells is 256", { $0.loops.append(loop(32, .reuse)) }),

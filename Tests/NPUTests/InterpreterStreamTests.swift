@@ -129,6 +129,20 @@ struct InterpreterStreamTests {
           $0.loops = [Loop(1)]
           $0.exchange = exchange(.shift, 2, 2, 1)
         }, steps: 1) == [[30], [0], [10], [20]])
+    // The first byte from the slice before, the fifth from the one behind.
+    #expect(
+      try moved(
+        {
+          $0.loops = [Loop(2, fetch: 4, commit: 1)]
+          $0.exchange = exchange(.neighbours, 2, 2, 1)
+        }, steps: 2) == [[30, 14], [0, 24], [10, 34], [20, 4]])
+    #expect(
+      try moved(
+        {
+          $0.loops = [Loop(2, fetch: 1, commit: 2), Loop(2, fetch: 4, commit: 1)]
+          $0.exchange = exchange(.neighbours, 2, 1, -1)
+          $0.exchange.loop = 1
+        }, steps: 4) == [[10, 14, 11, 15], [0, 4, 1, 5], [30, 34, 31, 35], [20, 24, 21, 25]])
   }
 
   /// A program with vector registers, a broadcast operand, and the second stream.

@@ -97,7 +97,7 @@ private struct Draft {
       tensor.exchange.outer = UInt16(1 << outer)
       tensor.exchange.inner = UInt16(1 << Int.random(in: 0...(bits - outer), using: &random))
       let ring = Int(tensor.exchange.outer) * Int(tensor.exchange.inner)
-      if exchange.kind == .shift {
+      if exchange.kind == .shift || exchange.kind == .neighbours {
         tensor.exchange.distance = Int16(Int.random(in: 1 - ring...ring - 1, using: &random))
       }
       if tensor.exchange.usesRing1 {
@@ -108,9 +108,10 @@ private struct Draft {
         loops.insert(
           Loop(size: Int(tensor.exchange.inner), .ring0), at: Int.random(in: 0...loops.count, using: &random))
       }
-      if exchange.kind == .interTranspose {
+      if exchange.kind == .interTranspose || exchange.kind == .neighbours {
         let place = Int.random(in: 0...loops.count, using: &random)
-        loops.insert(Loop(size: Int(tensor.exchange.outer), .time), at: place)
+        let size = exchange.kind == .neighbours ? 2 : Int(tensor.exchange.outer)
+        loops.insert(Loop(size: size, .time), at: place)
         tensor.exchange.loop = UInt8(place)
       }
     }

@@ -74,8 +74,9 @@ extension TensorInstruction.Exchange: Record {
     RecordField("kind", \.kind, "the rule"),
     RecordField("outer", \.outer, in: 1...65535, "size of digit 1, a power of two"),
     RecordField("inner", \.inner, in: 1...65535, "size of digit 0, a power of two"),
-    RecordField("distance", \.distance, "of a shift, slices"),
-    RecordField("loop", \.loop, "that leaves the nest in an interTranspose"),
+    RecordField("distance", \.distance, "of a shift or of neighbours, slices"),
+    RecordField(
+      "loop", \.loop, "that leaves the nest in an interTranspose, or that has the directions of neighbours"),
   ]
 }
 
