@@ -26,23 +26,16 @@ void furc_npu_contract_quads(const furc_npu_quads *job, int32_t *result, int lev
 void furc_npu_load_quads(
     const uint8_t *source, const int32_t *offset, const int32_t *unit, int64_t count, uint8_t *blocks) {
   for (int64_t i = 0; i < count; i++) {
-    uint64_t half[2];
-    memcpy(half, source + offset[i], FURC_NPU_UNIT);
+    const uint8_t *from = source + offset[i];
     uint8_t *target = blocks + unit[i] / 8 * FURC_NPU_BLOCK + unit[i] % 8 * 4;
-    for (int h = 0; h < 2; h++) {
-      uint64_t more = half[h] ^ 0x8080808080808080u;
-      uint32_t low = (uint32_t)more, high = (uint32_t)(more >> 32);
-      memcpy(target + 64 * h, &low, 4);
-      memcpy(target + 64 * h + 32, &high, 4);
-    }
+    for (int q = 0; q < 4; q++) memcpy(target + 32 * q, from + 4 * q, 4);
   }
 }
 
 void furc_npu_spread_quads(const uint8_t *block, uint32_t *words) {
   for (int lane = 0; lane < 8; lane++) {
     for (int e = 0; e < FURC_NPU_UNIT; e++) {
-      int32_t value = (int32_t)block[e / 4 * 32 + lane * 4 + e % 4] - 128;
-      words[lane * FURC_NPU_UNIT + e] = (uint32_t)value;
+      words[lane * FURC_NPU_UNIT + e] = (uint32_t)(int8_t)block[e / 4 * 32 + lane * 4 + e % 4];
     }
   }
 }

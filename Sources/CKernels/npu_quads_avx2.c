@@ -20,10 +20,10 @@ FURC_INLINE sums_t sums_zero(void) {
   sums_t sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
   return sums;
 }
-FURC_INLINE weights_t weights_of(const uint8_t *w) {
+FURC_INLINE weights_t weights_of(const int8_t *w) {
   weights_t wide = {
-      _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)w)),
-      _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(w + 16)))};
+      _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)w)),
+      _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(w + 16)))};
   return wide;
 }
 FURC_INLINE void sums_add(sums_t *sums, weights_t w, const int8_t *x) {
@@ -37,12 +37,7 @@ FURC_INLINE void sums_out(sums_t sums, uint32_t *words) {
   __m256i pairs = _mm256_hadd_epi32(sums.low, sums.high);
   _mm256_storeu_si256((__m256i *)words, _mm256_permute4x64_epi64(pairs, 0xD8));
 }
-typedef int32_t elements_t;
-FURC_INLINE elements_t elements_zero(void) { return 0; }
-FURC_INLINE void elements_add(elements_t *sum, const int8_t *x, int packet) {
-  for (int e = 0; e < packet; e++) *sum += x[e];
-}
-FURC_INLINE int32_t elements_out(elements_t sum) { return sum; }
+enum { ELEMENT_OFFSET = 0 };
 
 #include "npu_quads_body.h"
 #pragma clang attribute pop

@@ -1,12 +1,13 @@
 /* Included once per level, with LEVEL(name), the types of sums and weights, and a target attribute in force:
    sums_t, weights_t, sums_zero, sums_add(sums, weights, four elements), sums_out(sums, eight words), weights_of;
-   elements_t, elements_zero, elements_add(sum, packet, count), elements_out for sums of elements. */
+   ELEMENT_OFFSET, which sums_add adds to every element. */
 
-FURC_INLINE const int8_t *place_of(const furc_npu_quads *job, int64_t pixel, int64_t k) {
+FURC_INLINE const int8_t *place_of(
+    const furc_npu_quads *job, const furc_npu_operands *slice, int64_t pixel, int64_t k) {
   int64_t number = (int64_t)job->xb[pixel] + job->xo[k];
-  if (!job->places) return job->x + number;
-  int32_t place = job->places[number];
-  return place >= 0 ? job->x + place : job->side - (int64_t)FURC_NPU_UNIT * (place + 1);
+  if (!slice->places) return slice->x + number;
+  int32_t place = slice->places[number];
+  return place >= 0 ? slice->x + place : slice->side - (int64_t)FURC_NPU_UNIT * (place + 1);
 }
 
 /* Sums of PIXELS pixels and GROUPS groups in registers. */
@@ -16,15 +17,18 @@ FURC_INLINE const int8_t *place_of(const furc_npu_quads *job, int64_t pixel, int
     for (int i = 0; i < PIXELS; i++) {                                                                          \
       for (int g = 0; g < GROUPS; g++) sums[i][g] = sums_zero();                                                \
     }                                                                                                           \
-    for (int64_t k = 0; k < job->count; k++) {                                                                  \
-      const int8_t *x[PIXELS];                                                                                  \
-      for (int i = 0; i < PIXELS; i++) x[i] = place_of(job, pixel + i, k);                                      \
-      const uint8_t *w = job->w + job->wo[k];                                                                   \
-      for (int q = 0; q < quads; q++) {                                                                         \
-        weights_t weights[GROUPS];                                                                              \
-        for (int g = 0; g < GROUPS; g++) weights[g] = weights_of(w + job->wb[group + g] + 32 * q);              \
-        for (int i = 0; i < PIXELS; i++) {                                                                      \
-          for (int g = 0; g < GROUPS; g++) sums_add(&sums[i][g], weights[g], x[i] + 4 * q);                     \
+    for (int64_t s = 0; s < job->slice_count; s++) {                                                            \
+      const furc_npu_operands *slice = job->slices + s;                                                         \
+      for (int64_t k = 0; k < job->count; k++) {                                                                \
+        const int8_t *x[PIXELS];                                                                                \
+        for (int i = 0; i < PIXELS; i++) x[i] = place_of(job, slice, pixel + i, k);                             \
+        const int8_t *w = slice->w + job->wo[k];                                                                \
+        for (int q = 0; q < quads; q++) {                                                                       \
+          weights_t weights[GROUPS];                                                                            \
+          for (int g = 0; g < GROUPS; g++) weights[g] = weights_of(w + job->wb[group + g] + 32 * q);            \
+          for (int i = 0; i < PIXELS; i++) {                                                                    \
+            for (int g = 0; g < GROUPS; g++) sums_add(&sums[i][g], weights[g], x[i] + 4 * q);                   \
+          }                                                                                                     \
         }                                                                                                       \
       }                                                                                                         \
     }                                                                                                           \
@@ -35,14 +39,13 @@ QUADS_TILE(4, 1)
 QUADS_TILE(1, 2)
 QUADS_TILE(1, 1)
 
-/* What 128 more in every weight, and the zero point in every element, added. */
+/* Without what the offset and the zero point in every element added. */
 FURC_INLINE void put_sums(
     const furc_npu_quads *job, sums_t sums, int64_t pixel, int64_t group, const uint32_t *correction, int32_t *result) {
   uint32_t words[8];
   sums_out(sums, words);
-  uint32_t less = 128u * (uint32_t)job->sums[pixel];
   int32_t *out = result + (pixel * job->groups + group) * 8;
-  for (int l = 0; l < 8; l++) out[l] = (int32_t)(words[l] - less - correction[l]);
+  for (int l = 0; l < 8; l++) out[l] = (int32_t)(words[l] - correction[l]);
 }
 
 #define QUADS_ROW(QUADS, GROUPS)                                                                                \
@@ -64,29 +67,27 @@ FURC_INLINE void put_sums(
     }                                                                                                           \
   }
 
-/* The zero point times the sums of a group's weights. */
+/* The offset and the zero point times the sums of a group's weights. */
 static void correct(const furc_npu_quads *job, int64_t group, uint32_t *correction) {
-  if (job->zero_point == 0) {
+  int32_t factor = job->zero_point + ELEMENT_OFFSET;
+  if (factor == 0) {
     for (int l = 0; l < 8; l++) correction[l] = 0;
     return;
   }
-  static const int8_t ones[4] = {1, 1, 1, 1};
+  /* Elements that are 1 after the offset. */
+  static const int8_t ones[4] = {1 - ELEMENT_OFFSET, 1 - ELEMENT_OFFSET, 1 - ELEMENT_OFFSET, 1 - ELEMENT_OFFSET};
   sums_t sums = sums_zero();
-  for (int64_t k = 0; k < job->count; k++) {
-    const uint8_t *w = job->w + job->wo[k] + job->wb[group];
-    for (int q = 0; q < job->packet / 4; q++) sums_add(&sums, weights_of(w + 32 * q), ones);
+  for (int64_t s = 0; s < job->slice_count; s++) {
+    for (int64_t k = 0; k < job->count; k++) {
+      const int8_t *w = job->slices[s].w + job->wo[k] + job->wb[group];
+      for (int q = 0; q < job->packet / 4; q++) sums_add(&sums, weights_of(w + 32 * q), ones);
+    }
   }
   sums_out(sums, correction);
-  uint32_t all = 128u * (uint32_t)(job->count * job->packet);
-  for (int l = 0; l < 8; l++) correction[l] = (correction[l] - all) * (uint32_t)job->zero_point;
+  for (int l = 0; l < 8; l++) correction[l] *= (uint32_t)factor;
 }
 
 void LEVEL(furc_npu_contract_quads)(const furc_npu_quads *job, int32_t *result) {
-  for (int64_t pixel = 0; pixel < job->pixels; pixel++) {
-    elements_t sum = elements_zero();
-    for (int64_t k = 0; k < job->count; k++) elements_add(&sum, place_of(job, pixel, k), job->packet);
-    job->sums[pixel] = elements_out(sum);
-  }
   int64_t group = 0;
   if (job->packet == 16) {
     for (; group + 2 <= job->groups; group += 2) QUADS_ROW(4, 2)

@@ -8,24 +8,19 @@
 typedef struct {
   int32_t lane[8];
 } sums_t;
-typedef const uint8_t *weights_t;
+typedef const int8_t *weights_t;
 
 FURC_INLINE sums_t sums_zero(void) {
   sums_t sums = {{0}};
   return sums;
 }
-FURC_INLINE weights_t weights_of(const uint8_t *w) { return w; }
+FURC_INLINE weights_t weights_of(const int8_t *w) { return w; }
 FURC_INLINE void sums_add(sums_t *sums, weights_t w, const int8_t *x) {
   for (int l = 0; l < 8; l++) {
     for (int e = 0; e < 4; e++) sums->lane[l] += (int32_t)w[4 * l + e] * x[e];
   }
 }
 FURC_INLINE void sums_out(sums_t sums, uint32_t *words) { memcpy(words, sums.lane, 32); }
-typedef int32_t elements_t;
-FURC_INLINE elements_t elements_zero(void) { return 0; }
-FURC_INLINE void elements_add(elements_t *sum, const int8_t *x, int packet) {
-  for (int e = 0; e < packet; e++) *sum += x[e];
-}
-FURC_INLINE int32_t elements_out(elements_t sum) { return sum; }
+enum { ELEMENT_OFFSET = 0 };
 
 #include "npu_quads_body.h"

@@ -103,23 +103,83 @@ extension FastTensor {
 
   /// A contraction of bytes with weights in blocks, and all that follows.
   private func multiply(_ product: QuadProduct, _ scratch: FastScratch, _ work: Work) throws(Diagnostic) {
-    let (slices, steps) = (plan.slices, plan.shape.steps)
+    let slices = plan.slices
     let (classes, places) = try product.maySkip ? places(work.state, threads: work.threads) : ([], [])
-    nonisolated(unsafe) let room = try scratch.sums.reserve(slices * steps * 4)
+    let sideBytes = places.map(\.sideBytes).max() ?? 0
+    nonisolated(unsafe) let sides = try scratch.masks.reserve(slices * sideBytes)
+      .assumingMemoryBound(to: Int8.self)
+    let operands = Parallel.map(slices, threads: work.threads) { slice in
+      product.operands(
+        self.plan, work.state, slice, classes.isEmpty ? nil : places[classes[slice]],
+        side: sides + slice * sideBytes)
+    }
+    if addsOverSlicesAtOnce(product, work.state) {
+      return try multiplyRings(product, operands, work)
+    }
     let goesThrough = body.reducer.kind == .none && body.accumulate.finish != .keep
     let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
-      let sums = (room + slice * steps * 4).assumingMemoryBound(to: Int32.self)
-      let result = (work.words + slice * self.wordsPerSlice * 4).assumingMemoryBound(to: Int32.self)
-      product.run(
-        self.plan, work.state, slice, classes.isEmpty ? nil : places[classes[slice]], sums: sums, result,
-        level: self.level)
-      guard self.carry(result, steps * 8, slice, work) else { return .overflow }
+      let result = self.words(of: slice, work)
+      product.run(self.plan, operands[slice...slice], 0..<product.pixels, result, level: self.level)
+      guard self.carry(result, self.wordsPerSlice, slice, work) else { return .overflow }
       guard goesThrough else { return .done }
       return self.finishAndLand(slice, UnsafeMutableRawPointer(result), work) ? .done : .badConstant
     }
+    try check(statuses)
+    if !goesThrough { try leave(scratch, work) }
+  }
+
+  /// Whether sums of slices may be added to each other while they are made: where no sum can leave 32 bits.
+  private func addsOverSlicesAtOnce(_ product: QuadProduct, _ state: MachineState) -> Bool {
+    let accumulate = body.accumulate
+    guard body.reducer.kind == .sum, accumulate.finish == .drain,
+      product.elements * Int(body.reducer.size) <= 1 << 15
+    else { return false }
+    guard accumulate.start == .keep else { return true }
+    let most = Int64(1 << 30) / Int64(body.reducer.size)
+    return (0..<plan.slices).allSatisfy { slice in
+      let cells = state.cells(plan.first + slice)
+      return (0..<wordsPerSlice).allSatisfy { abs(cells[$0]) < most }
+    }
+  }
+
+  /// Contracts over the slices of a ring of the reducer as over one axis: what it adds up is never stored apart.
+  private func multiplyRings(
+    _ product: QuadProduct, _ operands: [QuadProduct.Operands], _ work: Work
+  ) throws(Diagnostic) {
+    let rings = rings
+    let size = Int(body.reducer.size)
+    let inOrder = rings.flatMap { $0.map { operands[$0] } }
+    // Enough parts for all threads.
+    let parts = min(max(4 * work.threads / rings.count, 1), product.pixels)
+    Parallel.forEach(rings.count * parts, threads: work.threads) { number in
+      let (ring, part) = (number / parts, number % parts)
+      let range = product.pixels * part / parts..<product.pixels * (part + 1) / parts
+      let result = self.words(of: rings[ring][0], work)
+      product.run(self.plan, inOrder[ring * size..<(ring + 1) * size], range, result, level: self.level)
+      guard self.body.accumulate.start == .keep else { return }
+      let words = self.wordsPerSlice / product.pixels
+      for slice in rings[ring] {
+        let cells = work.state.cells(self.plan.first + slice)
+        for index in range.lowerBound * words..<range.upperBound * words {
+          result[index] &+= Int32(truncatingIfNeeded: cells[index])
+        }
+      }
+    }
+    let statuses = Parallel.map(plan.slices, threads: work.threads) { slice -> Status in
+      let ring = slice - self.digit(slice) * Int(self.body.reducer.stride)
+      let sums = UnsafeMutableRawPointer(self.words(of: ring, work))
+      return self.finishAndLand(slice, sums, work) ? .done : .badConstant
+    }
+    try check(statuses)
+  }
+
+  private func words(of slice: Int, _ work: Work) -> UnsafeMutablePointer<Int32> {
+    (work.words + slice * wordsPerSlice * 4).assumingMemoryBound(to: Int32.self)
+  }
+
+  private func check(_ statuses: [Status]) throws(Diagnostic) {
     if statuses.contains(.overflow) { throw overflow }
     if statuses.contains(.badConstant) { throw badConstant }
-    if !goesThrough { try leave(scratch, work) }
   }
 
   /// By slice the class, and by class where packets lie; found once, unless they are many.
@@ -185,8 +245,7 @@ extension FastTensor {
       let done = groups[number].allSatisfy { self.finishAndLand($0, same, work) }
       return done ? .done : .badConstant
     }
-    if statuses.contains(.overflow) { throw overflow }
-    if statuses.contains(.badConstant) { throw badConstant }
+    try check(statuses)
   }
 
   /// - Parameter words: what the slice goes on with.

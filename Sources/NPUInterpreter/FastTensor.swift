@@ -56,6 +56,11 @@ final class FastTensor: @unchecked Sendable {
     return groups.values.sorted { $0[0] < $1[0] }
   }()
 
+  /// The slices that a reducer adds over, in the order of their digits; found once.
+  lazy var rings: [[Int]] = (0..<plan.slices).filter { digit($0) == 0 }.map { first in
+    (0..<Int(body.reducer.size)).map { first + $0 * Int(body.reducer.stride) }
+  }
+
   var body: TensorInstruction { plan.body }
   var isContract: Bool { body.accumulate.kind == .contract }
   var flits: Int { plan.shape.flits }

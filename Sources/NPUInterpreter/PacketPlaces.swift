@@ -4,8 +4,19 @@ import Support
 
 /// Where the packets of i8 lie that slices fetch which are inside their bounds alike.
 struct PacketPlaces {
-  private(set) var addresses: [Int32] = []
-  private var parts: [furc_npu_part] = []
+  /// One per packet, as `furc_npu_place_packets` leaves them.
+  var addresses: UnsafePointer<Int32> { UnsafePointer(list.base) }
+  private let list: List
+  private let parts: [furc_npu_part]
+
+  /// Numbers that stay where they are.
+  private final class List: @unchecked Sendable {
+    let base: UnsafeMutablePointer<Int32>
+
+    init(_ count: Int) { base = .allocate(capacity: max(count, 1)) }
+
+    deinit { base.deallocate() }
+  }
 
   /// - Parameters:
   ///   - packets: of a slice.
@@ -13,14 +24,21 @@ struct PacketPlaces {
   /// - Returns: nil if a fetch leaves the SRAM.
   init?(_ packets: Int, _ job: inout furc_npu_fetch) {
     var count: Int64 = 0
-    addresses = [Int32](unsafeUninitializedCapacity: packets) { addresses, initialized in
-      parts = [furc_npu_part](unsafeUninitializedCapacity: packets) { parts, filled in
-        count = furc_npu_place_packets(&job, addresses.baseAddress, parts.baseAddress)
-        filled = max(Int(count), 0)
-      }
-      initialized = count < 0 ? 0 : packets
+    let list = List(packets)
+    parts = [furc_npu_part](unsafeUninitializedCapacity: packets) { parts, filled in
+      count = furc_npu_place_packets(&job, list.base, parts.baseAddress)
+      filled = max(Int(count), 0)
     }
+    self.list = list
     if count < 0 { return nil }
+  }
+
+  /// Bytes of what stands for packets of which something is skipped.
+  var sideBytes: Int { (parts.count + 1) * Int(FURC_NPU_UNIT) }
+
+  func fill(_ side: UnsafeMutablePointer<Int8>, from memory: UnsafeMutableRawPointer, zeroPoint: Int32) {
+    furc_npu_fill_side(
+      UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), parts, Int64(parts.count), zeroPoint, side)
   }
 
   /// Calls `body` with the addresses, and what stands for packets of which something is skipped.
@@ -28,12 +46,9 @@ struct PacketPlaces {
     _ memory: UnsafeMutableRawPointer, zeroPoint: Int32,
     _ body: (UnsafePointer<Int32>?, UnsafePointer<Int8>?) -> Void
   ) {
-    let unit = Int(FURC_NPU_UNIT)
-    withUnsafeTemporaryAllocation(of: Int8.self, capacity: (parts.count + 1) * unit) { side in
-      furc_npu_fill_side(
-        UnsafePointer(memory.assumingMemoryBound(to: UInt8.self)), parts, Int64(parts.count), zeroPoint,
-        side.baseAddress)
-      addresses.withUnsafeBufferPointer { body($0.baseAddress, UnsafePointer(side.baseAddress)) }
+    withUnsafeTemporaryAllocation(of: Int8.self, capacity: sideBytes) { side in
+      side.baseAddress.map { fill($0, from: memory, zeroPoint: zeroPoint) }
+      body(addresses, UnsafePointer(side.baseAddress))
     }
   }
 

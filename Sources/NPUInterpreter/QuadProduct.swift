@@ -6,7 +6,7 @@ import Tensors
 
 /// A contraction of i8 with weights that lie in blocks, four elements at once. Its steps are pixels times groups of lanes.
 struct QuadProduct {
-  private let pixels: Int
+  let pixels: Int
   private let groups: Int
   /// By pixel and by step of the reduction: numbers of packets where elements may be skipped, else bytes from where the first
   /// packet lies.
@@ -19,7 +19,10 @@ struct QuadProduct {
   /// Whether elements may be skipped.
   let maySkip: Bool
 
-  /// Sums of so many products stay within 32 bits with 128 more in every weight.
+  /// Elements that a sum of a slice adds.
+  let elements: Int
+
+  /// Sums of so many products stay within 32 bits.
   private static let mostElements = 1 << 16
 
   init?(_ plan: TensorPlan, _ machine: SliceMachine) {
@@ -30,6 +33,7 @@ struct QuadProduct {
       (-128...127).contains(body.fetch.zeroPoint),
       plan.reduced.reduce(plan.packet, { $0 * plan.sizes[$1] }) <= Self.mostElements
     else { return nil }
+    elements = plan.reduced.reduce(plan.packet) { $0 * plan.sizes[$1] }
     let used = plan.nest.filter { plan.sizes[$0] > 1 }
     guard accumulate.registerBase % 8 == 0, used.allSatisfy({ body.loops[$0].registerStride % 8 == 0 }) else {
       return nil
@@ -65,39 +69,67 @@ struct QuadProduct {
     blocks = (span.lowerBound / 8)..<(span.upperBound / 8 + 1)
   }
 
-  /// The sums of a slice, [step][lane].
+  /// What a slice multiplies: places in the machine's state, and in scratch memory.
+  struct Operands: @unchecked Sendable {
+    fileprivate(set) var record = furc_npu_operands()
+  }
+
+  /// The sums over slices of some pixels, [step][lane].
   /// - Parameters:
-  ///   - places: if anything may be skipped.
-  ///   - sums: room for a word per pixel.
+  ///   - operands: by slice.
+  ///   - result: of all pixels.
   func run(
-    _ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ places: PacketPlaces?,
-    sums: UnsafeMutablePointer<Int32>, _ result: UnsafeMutablePointer<Int32>, level: Int32
+    _ plan: TensorPlan, _ operands: ArraySlice<Operands>, _ range: Range<Int>,
+    _ result: UnsafeMutablePointer<Int32>, level: Int32
   ) {
-    let memory = state.sram(plan.first + plan.firstSource(of: slice).slice)
     var job = furc_npu_quads()
-    (job.pixels, job.groups, job.count) = (Int64(pixels), Int64(groups), Int64(wo.count))
+    (job.pixels, job.groups, job.count) = (Int64(range.count), Int64(groups), Int64(wo.count))
     job.packet = Int32(plan.packet)
     job.zero_point = Int32(plan.body.fetch.zeroPoint)
-    job.x = UnsafePointer(memory.assumingMemoryBound(to: Int8.self))
-    job.w = UnsafePointer(state.quads(plan.first + slice))
-    job.sums = sums
+    operands.map(\.record).withUnsafeBufferPointer { slices in
+      (job.slices, job.slice_count) = (slices.baseAddress, Int64(slices.count))
+      withLists { xb, xo, wb, wo in
+        (job.xb, job.xo) = (xb.map { $0 + range.lowerBound }, xo)
+        (job.wb, job.wo) = (wb, wo)
+        furc_npu_contract_quads(&job, result + range.lowerBound * groups * 8, level)
+      }
+    }
+  }
+
+  private func withLists(
+    _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?) ->
+      Void
+  ) {
     xb.withUnsafeBufferPointer { xb in
       xo.withUnsafeBufferPointer { xo in
         wb.withUnsafeBufferPointer { wb in
           wo.withUnsafeBufferPointer { wo in
-            (job.xb, job.xo) = (xb.baseAddress, xo.baseAddress)
-            (job.wb, job.wo) = (wb.baseAddress, wo.baseAddress)
-            guard let places else {
-              job.x += Int(plan.body.fetch.base)
-              return furc_npu_contract_quads(&job, result, level)
-            }
-            places.withSide(memory, zeroPoint: job.zero_point) { addresses, side in
-              (job.places, job.side) = (addresses, side)
-              furc_npu_contract_quads(&job, result, level)
-            }
+            body(xb.baseAddress, xo.baseAddress, wb.baseAddress, wo.baseAddress)
           }
         }
       }
     }
+  }
+
+  /// - Parameters:
+  ///   - places: if anything may be skipped: where packets lie.
+  ///   - side: with room for what stands for those of which something is skipped, which is filled.
+  func operands(
+    _ plan: TensorPlan, _ state: MachineState, _ slice: Int, _ places: PacketPlaces?,
+    side: UnsafeMutablePointer<Int8>
+  ) -> Operands {
+    let memory = state.sram(plan.first + plan.firstSource(of: slice).slice)
+    var operands = Operands()
+    operands.record.x = UnsafePointer(memory.assumingMemoryBound(to: Int8.self))
+    operands.record.w = UnsafePointer(state.quads(plan.first + slice))
+      .withMemoryRebound(to: Int8.self, capacity: 1) { $0 }
+    guard let places else {
+      operands.record.x += Int(plan.body.fetch.base)
+      return operands
+    }
+    places.fill(side, from: memory, zeroPoint: Int32(plan.body.fetch.zeroPoint))
+    operands.record.places = places.addresses
+    operands.record.side = UnsafePointer(side)
+    return operands
   }
 }

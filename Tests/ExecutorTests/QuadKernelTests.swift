@@ -12,6 +12,7 @@ struct QuadKernelTests {
       let pixels = Int.random(in: 1...9, using: &random)
       let groups = Int.random(in: 1...5, using: &random)
       let count = Int.random(in: 1...12, using: &random)
+      let slices = Int.random(in: 1...3, using: &random)
       let zero = [0, -128, 127, 3][Int.random(in: 0..<4, using: &random)]
       let edge = Int.random(in: 0..<3, using: &random) == 0
       func bytes(_ count: Int) -> [Int8] {
@@ -40,7 +41,7 @@ struct QuadKernelTests {
                   sum += (Int32(x[(pixel * count + k) * packet + e]) - Int32(zero)) * Int32(weight)
                 }
               }
-              expected.append(sum)
+              expected.append(sum * Int32(slices))
             }
           }
         }
@@ -51,23 +52,22 @@ struct QuadKernelTests {
         let wo = (0..<count).map { Int32($0 * 128) }
         for level in 0...furc_cpu_best_level() {
           var result = [Int32](repeating: 7, count: expected.count)
-          var sums = [Int32](repeating: 7, count: pixels)
           x.withUnsafeBufferPointer { x in
-            blocks.withUnsafeBufferPointer { blocks in
+            blocks.map { Int8(bitPattern: $0) }.withUnsafeBufferPointer { blocks in
               places.withUnsafeBufferPointer { places in
                 side.withUnsafeBufferPointer { side in
-                  sums.withUnsafeMutableBufferPointer { sums in
-                    [xb, xo, wb, wo].withLists { lists in
-                      var job = furc_npu_quads()
-                      (job.xb, job.xo, job.wb, job.wo) = (lists[0], lists[1], lists[2], lists[3])
-                      (job.pixels, job.groups, job.count) = (Int64(pixels), Int64(groups), Int64(count))
-                      job.packet = Int32(packet)
-                      job.zero_point = Int32(zero)
-                      job.x = x.baseAddress
-                      job.places = isPlaced ? places.baseAddress : nil
-                      job.side = side.baseAddress
-                      job.w = blocks.baseAddress
-                      job.sums = sums.baseAddress
+                  [xb, xo, wb, wo].withLists { lists in
+                    var job = furc_npu_quads()
+                    (job.xb, job.xo, job.wb, job.wo) = (lists[0], lists[1], lists[2], lists[3])
+                    (job.pixels, job.groups, job.count) = (Int64(pixels), Int64(groups), Int64(count))
+                    job.packet = Int32(packet)
+                    job.zero_point = Int32(zero)
+                    let operands = furc_npu_operands(
+                      x: x.baseAddress, places: isPlaced ? places.baseAddress : nil, side: side.baseAddress,
+                      w: blocks.baseAddress)
+                    let slices = [furc_npu_operands](repeating: operands, count: slices)
+                    slices.withUnsafeBufferPointer {
+                      (job.slices, job.slice_count) = ($0.baseAddress, Int64($0.count))
                       furc_npu_contract_quads(&job, &result, level)
                     }
                   }

@@ -1,5 +1,5 @@
 /* Contractions of bytes by the slice machine's fast interpreter. Weights lie in blocks of eight lanes:
-   [quad of elements][lane][4], each byte with 128 added. Every level of furc_cpu.h gives the same bits. */
+   [quad of elements][lane][4]. Every level of furc_cpu.h gives the same bits. */
 #ifndef FURC_NPU_QUADS_H
 #define FURC_NPU_QUADS_H
 
@@ -13,19 +13,24 @@ extern "C" {
 
 enum { FURC_NPU_UNIT = 16, FURC_NPU_BLOCK = 8 * FURC_NPU_UNIT };
 
-/* Sums over k of (x - zero_point) * w, for steps that are pixels times groups of lanes:
+/* Operands of a slice. */
+typedef struct {
+  const int8_t *x;
+  const int32_t *places; /* where packets lie, in bytes from `x`; -1 - i is the i-th of `side`; or null */
+  const int8_t *side;
+  const int8_t *w;
+} furc_npu_operands;
+
+/* Sums over slices and over k of (x - zero_point) * w, for steps that are pixels times groups of lanes:
    result[(pixel * groups + group) * 8 + lane], modulo 2^32. */
 typedef struct {
+  const furc_npu_operands *slices;
+  int64_t slice_count;
   const int32_t *xb, *xo; /* by pixel and by k: bytes from `x`, or numbers in `places` */
   const int32_t *wb, *wo; /* by group and by k: bytes from `w`, whole blocks */
   int64_t pixels, groups, count;
   int32_t packet; /* 4, 8 or 16 elements */
   int32_t zero_point;
-  const int8_t *x;
-  const int32_t *places; /* where packets lie, in bytes from `x`; -1 - i is the i-th of `side`; or null */
-  const int8_t *side;
-  const uint8_t *w;
-  int32_t *sums; /* room for the sums of a pixel's elements, `pixels` of them */
 } furc_npu_quads;
 
 void furc_npu_contract_quads(const furc_npu_quads *job, int32_t *result, int level);
