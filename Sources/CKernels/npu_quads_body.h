@@ -44,7 +44,7 @@ FURC_INLINE void put_sums(
     const furc_npu_quads *job, sums_t sums, int64_t pixel, int64_t group, const uint32_t *correction, int32_t *result) {
   uint32_t words[8];
   sums_out(sums, words);
-  int32_t *out = result + (pixel * job->groups + group) * 8;
+  int32_t *out = result + pixel * job->row + job->rb[group];
   for (int l = 0; l < 8; l++) out[l] = (int32_t)(words[l] - correction[l]);
 }
 

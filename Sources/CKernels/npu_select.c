@@ -101,6 +101,26 @@ void furc_npu_gather(const furc_npu_places *places, const void *source, void *ta
   BY_RUN(IN)
 }
 
+#define MOVE(PACKET)                                                                                    \
+  for (int64_t i = 0; i < count; i++) {                                                                 \
+    if (mask && !mask[i]) memset((char *)target + place[i], 0, (size_t)(PACKET));                       \
+    else memcpy((char *)target + place[i], (const char *)source + offset[i], (size_t)(PACKET));         \
+  }                                                                                                     \
+  return;
+
+void furc_npu_move_packets(
+    const void *source, const int32_t *offset, void *target, const int32_t *place, const uint8_t *mask, int64_t count,
+    int32_t packet) {
+  switch (packet) {
+    case 1: MOVE(1)
+    case 2: MOVE(2)
+    case 4: MOVE(4)
+    case 8: MOVE(8)
+    case 16: MOVE(16)
+    default: MOVE(packet)
+  }
+}
+
 static int32_t narrowed(uint32_t word, int32_t *greatest) {
   int32_t value = (int32_t)word;
   if (value < -32767 || value > 32767) {

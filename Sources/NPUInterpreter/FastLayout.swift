@@ -10,6 +10,8 @@ struct FastLayout {
   /// Of the staged elements: no more than the program engine has axes.
   var extents: [Int] = []
   var inputStrides: [Int] = []
+  /// Of one part of what a reducer scatters, as steps of its own.
+  var partStrides: [Int] = []
   /// By operand, in elements.
   var sourceStrides: [[Int]] = []
   var places = furc_npu_places()
@@ -35,11 +37,15 @@ struct FastLayout {
     if case .commit(let commit) = body.sink { elements = Int(commit.elements) }
     let loops = plan.retained
     extents = loops.map { plan.outputSizes[$0] } + [plan.shape.flits, elements]
-    var steps = [Int](repeating: plan.shape.flits * 8, count: loops.count)
-    for index in loops.indices.dropLast().reversed() {
-      steps[index] = steps[index + 1] * plan.sizes[loops[index + 1]]
+    func strides(_ sizes: [Int]) -> [Int] {
+      var steps = [Int](repeating: plan.shape.flits * 8, count: loops.count)
+      for index in loops.indices.dropLast().reversed() {
+        steps[index] = steps[index + 1] * sizes[loops[index + 1]]
+      }
+      return steps + [8, 1]
     }
-    inputStrides = steps + [8, 1]
+    inputStrides = strides(plan.sizes)
+    partStrides = strides(plan.outputSizes)
     for (number, operand) in body.vector.operands.enumerated() {
       var strides = loops.map { plan.operandStrides[number][$0] }
       strides += [Int(operand.flitStride), operand.isBroadcast ? 0 : 1]
@@ -115,6 +121,7 @@ struct FastLayout {
     // Loops keep their places, so that a scatter finds its own.
     extents = kept.map { extents[$0] }
     inputStrides = kept.map { inputStrides[$0] }
+    partStrides = kept.map { partStrides[$0] }
     sourceStrides = sourceStrides.map { strides in kept.map { strides[$0] } }
   }
 }

@@ -53,6 +53,9 @@ final class FastMachine {
     if case .tensor(_, let fast?) = bound[context][position], let load = fast.load {
       return fast.run(load, state, threads: threads)
     }
+    if case .tensor(_, let fast?) = bound[context][position], let move = fast.move {
+      return fast.run(move, state, threads: threads)
+    }
     if case .tensor(_, let fast?) = bound[context][position], !fast.readsItsDestination {
       return land(try compute(context, position, landsAtOnce: true))
     }

@@ -119,7 +119,8 @@ extension FastTensor {
     let goesThrough = body.reducer.kind == .none && body.accumulate.finish != .keep
     let statuses = Parallel.map(slices, threads: work.threads) { slice -> Status in
       let result = self.words(of: slice, work)
-      product.run(self.plan, operands[slice...slice], 0..<product.pixels, result, level: self.level)
+      product.run(
+        self.plan, operands[slice...slice], 0..<product.pixels, result, product.steps, level: self.level)
       guard self.carry(result, self.wordsPerSlice, slice, work) else { return .overflow }
       guard goesThrough else { return .done }
       return self.finishAndLand(slice, UnsafeMutableRawPointer(result), work) ? .done : .badConstant
@@ -148,6 +149,7 @@ extension FastTensor {
   ) throws(Diagnostic) {
     let rings = rings
     let size = Int(body.reducer.size)
+    let layout = product.parts ?? product.steps
     let inOrder = rings.flatMap { $0.map { operands[$0] } }
     // Enough parts for all threads.
     let parts = min(max(4 * work.threads / rings.count, 1), product.pixels)
@@ -155,20 +157,25 @@ extension FastTensor {
       let (ring, part) = (number / parts, number % parts)
       let range = product.pixels * part / parts..<product.pixels * (part + 1) / parts
       let result = self.words(of: rings[ring][0], work)
-      product.run(self.plan, inOrder[ring * size..<(ring + 1) * size], range, result, level: self.level)
+      product.run(
+        self.plan, inOrder[ring * size..<(ring + 1) * size], range, result, layout, level: self.level)
       guard self.body.accumulate.start == .keep else { return }
-      let words = self.wordsPerSlice / product.pixels
       for slice in rings[ring] {
-        let cells = work.state.cells(self.plan.first + slice)
-        for index in range.lowerBound * words..<range.upperBound * words {
-          result[index] &+= Int32(truncatingIfNeeded: cells[index])
+        var cells = work.state.cells(self.plan.first + slice) + range.lowerBound * product.steps.row
+        for pixel in range {
+          for group in layout.groups {
+            for lane in 0..<8 {
+              result[pixel * layout.row + Int(group) + lane] &+= Int32(truncatingIfNeeded: cells[lane])
+            }
+            cells += 8
+          }
         }
       }
     }
     let statuses = Parallel.map(plan.slices, threads: work.threads) { slice -> Status in
       let ring = slice - self.digit(slice) * Int(self.body.reducer.stride)
       let sums = UnsafeMutableRawPointer(self.words(of: ring, work))
-      return self.finishAndLand(slice, sums, work) ? .done : .badConstant
+      return self.finishAndLand(slice, sums, work, inParts: product.parts != nil) ? .done : .badConstant
     }
     try check(statuses)
   }
@@ -248,24 +255,43 @@ extension FastTensor {
     try check(statuses)
   }
 
-  /// - Parameter words: what the slice goes on with.
+  /// - Parameters:
+  ///   - words: what the slice goes on with.
+  ///   - inParts: whether they lie part by part.
   /// - Returns: false for a constant that a program may not have.
-  private func finishAndLand(_ slice: Int, _ words: UnsafeMutableRawPointer, _ work: Work) -> Bool {
+  private func finishAndLand(
+    _ slice: Int, _ words: UnsafeMutableRawPointer, _ work: Work, inParts: Bool = false
+  ) -> Bool {
     guard goesOn(slice) else { return true }
     let staged = work.staged + slice * stagedBytes
-    guard finish(work.state, slice, words, staged) else { return false }
+    guard finish(work.state, slice, words, staged, inParts: inParts) else { return false }
     if work.landsAtOnce { land(slice, work.staged, work.state) }
     return true
   }
 
   // MARK: Landing
 
-  /// A load of weights, without a stage between.
+  /// A load of weights, without a stage between. Slices that receive the same copy it from the first of them.
   func run(_ load: QuadLoad, _ state: MachineState, threads: Int) {
+    let (outer, inner) = (Int(body.exchange.outer), Int(body.exchange.inner))
+    let size = body.exchange.kind == .broadcast1 ? outer : 1
+    Parallel.forEach(plan.slices / size, threads: threadsWorthWhile(threads)) { number in
+      let first = self.plan.first + (size == 1 ? number : number / inner * outer * inner + number % inner)
+      let target = load.target(state, first)
+      load.run(self.plan, state, first - self.plan.first, target)
+      state.setQuads(first, load.blocks)
+      for slice in 1..<max(size, 1) {
+        let other = first + slice * inner
+        load.target(state, other).copyMemory(from: target, byteCount: load.stagedBytes)
+        state.setQuads(other, load.blocks)
+      }
+    }
+  }
+
+  /// A move of packets, without a stage between.
+  func run(_ move: ByteMove, _ state: MachineState, threads: Int) {
     Parallel.forEach(plan.slices, threads: threadsWorthWhile(threads)) { slice in
-      let number = self.plan.first + slice
-      load.run(self.plan, state, slice, load.target(state, number))
-      state.setQuads(number, load.blocks)
+      move.run(self.plan, state, slice)
     }
   }
 

@@ -36,11 +36,14 @@ final class FastTensor: @unchecked Sendable {
   private let extents: [Int]
   /// Strides of the input in words, of the operands in elements.
   private let inputStrides: [Int]
+  /// The same where words lie part by part.
+  private let partStrides: [Int]
   private let sourceStrides: [[Int]]
   let level = furc_cpu_level()
   /// Bytes of weights in blocks: a load of them, and a contraction with them.
   let load: QuadLoad?
   let product: QuadProduct?
+  let move: ByteMove?
   /// Whether packets of i8 come to the contraction as 16-bit integers, from places that are found once.
   let isWidened: Bool
   /// Once they were found.
@@ -95,6 +98,7 @@ final class FastTensor: @unchecked Sendable {
     else { return nil }
     load = QuadLoad(plan, machine)
     product = QuadProduct(plan, machine)
+    move = ByteMove(plan, machine)
     if let steps = plan.program, let kinds = plan.kinds {
       guard let encoded = FastProgram(steps, kinds) else { return nil }
       program = encoded
@@ -117,6 +121,7 @@ final class FastTensor: @unchecked Sendable {
     stagedBytes = load?.stagedBytes ?? layout.stagedBytes
     extents = layout.extents
     inputStrides = layout.inputStrides
+    partStrides = layout.partStrides
     sourceStrides = layout.sourceStrides
   }
 
@@ -360,10 +365,13 @@ extension UnsafeMutablePointer {
 // Vector program and cast.
 extension FastTensor {
   func finish(
-    _ state: MachineState, _ slice: Int, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer
+    _ state: MachineState, _ slice: Int, _ words: UnsafeMutableRawPointer, _ staged: UnsafeMutableRawPointer,
+    inParts: Bool
   ) -> Bool {
     var input = words
-    if plan.shape.scatter > 1 {
+    if inParts {
+      input += body.reducer.part(of: digit(slice)) * wordsPerSlice / plan.shape.scatter * 4
+    } else if plan.shape.scatter > 1 {
       let loop = Int(body.reducer.loop)
       let place = plan.retained.firstIndex(of: loop) ?? 0
       input += body.reducer.part(of: digit(slice)) * plan.outputSizes[loop] * inputStrides[place] * 4
@@ -371,7 +379,8 @@ extension FastTensor {
     var streams: [furc_stream] = []
     for source in program.sources {
       switch source {
-      case .input: streams.append(stream(input, plan.isInputFloat ? .f32 : .i32, inputStrides))
+      case .input:
+        streams.append(stream(input, plan.isInputFloat ? .f32 : .i32, inParts ? partStrides : inputStrides))
       case .operand(let number):
         let operand = body.vector.operands[number]
         switch operand.source {

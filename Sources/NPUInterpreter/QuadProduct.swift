@@ -14,6 +14,16 @@ struct QuadProduct {
   private let xo: [Int32]
   private let wb: [Int32]
   private let wo: [Int32]
+  /// Where sums lie: words from pixel to pixel, and by group of lanes.
+  struct Layout {
+    var row: Int
+    var groups: [Int32]
+  }
+
+  /// In the order of the steps.
+  let steps: Layout
+  /// Part by part of what a reducer scatters, each as steps of its own; nil where it scatters pixels, or nothing.
+  let parts: Layout?
   /// Of the register file.
   let blocks: Range<Int>
   /// Whether elements may be skipped.
@@ -61,6 +71,21 @@ struct QuadProduct {
     wb = list(columns, weights).map { $0 + base }
     wo = list(plan.reduced, weights)
     (pixels, groups) = (xb.count, wb.count)
+    steps = Layout(row: groups * 8, groups: (0..<groups).map { Int32($0 * 8) })
+    let scattered = Int(body.reducer.loop)
+    if plan.shape.scatter > 1, let place = columns.firstIndex(of: scattered) {
+      let inner = columns[(place + 1)...].reduce(8) { $0 * plan.sizes[$1] }
+      let (size, count) = (plan.sizes[scattered], plan.outputSizes[scattered])
+      let (row, pixels) = (groups * 8 / plan.shape.scatter, pixels)
+      let offsets = stride(from: 0, to: groups * 8, by: 8).map { word -> Int32 in
+        let (outer, index) = (word / inner / size, word / inner % size)
+        let part = index / count * pixels * row
+        return Int32(part + (outer * count + index % count) * inner + word % inner)
+      }
+      parts = Layout(row: row, groups: offsets)
+    } else {
+      parts = nil
+    }
     let span = TensorPlan.span(
       Int(accumulate.registerBase), used.map { (plan.sizes[$0], Int(body.loops[$0].registerStride)) })
     guard span.lowerBound >= 0, span.upperBound + 8 <= machine.registerFileBytes / machine.packetBytes else {
@@ -77,10 +102,10 @@ struct QuadProduct {
   /// The sums over slices of some pixels, [step][lane].
   /// - Parameters:
   ///   - operands: by slice.
-  ///   - result: of all pixels.
+  ///   - result: of all pixels, in `layout`.
   func run(
     _ plan: TensorPlan, _ operands: ArraySlice<Operands>, _ range: Range<Int>,
-    _ result: UnsafeMutablePointer<Int32>, level: Int32
+    _ result: UnsafeMutablePointer<Int32>, _ layout: Layout, level: Int32
   ) {
     var job = furc_npu_quads()
     (job.pixels, job.groups, job.count) = (Int64(range.count), Int64(groups), Int64(wo.count))
@@ -91,7 +116,11 @@ struct QuadProduct {
       withLists { xb, xo, wb, wo in
         (job.xb, job.xo) = (xb.map { $0 + range.lowerBound }, xo)
         (job.wb, job.wo) = (wb, wo)
-        furc_npu_contract_quads(&job, result + range.lowerBound * groups * 8, level)
+        job.row = Int64(layout.row)
+        layout.groups.withUnsafeBufferPointer {
+          job.rb = $0.baseAddress
+          furc_npu_contract_quads(&job, result + range.lowerBound * layout.row, level)
+        }
       }
     }
   }

@@ -50,18 +50,21 @@ struct QuadKernelTests {
         let xo = (0..<count).map { Int32($0 * step) }
         let wb = (0..<groups).map { Int32($0 * count * 128) }
         let wo = (0..<count).map { Int32($0 * 128) }
+        let rb = (0..<groups).map { Int32($0 * 8) }
         for level in 0...furc_cpu_best_level() {
           var result = [Int32](repeating: 7, count: expected.count)
           x.withUnsafeBufferPointer { x in
             blocks.map { Int8(bitPattern: $0) }.withUnsafeBufferPointer { blocks in
               places.withUnsafeBufferPointer { places in
                 side.withUnsafeBufferPointer { side in
-                  [xb, xo, wb, wo].withLists { lists in
+                  [xb, xo, wb, wo, rb].withLists { lists in
                     var job = furc_npu_quads()
                     (job.xb, job.xo, job.wb, job.wo) = (lists[0], lists[1], lists[2], lists[3])
                     (job.pixels, job.groups, job.count) = (Int64(pixels), Int64(groups), Int64(count))
                     job.packet = Int32(packet)
                     job.zero_point = Int32(zero)
+                    job.row = Int64(groups * 8)
+                    job.rb = lists[4]
                     let operands = furc_npu_operands(
                       x: x.baseAddress, places: isPlaced ? places.baseAddress : nil, side: side.baseAddress,
                       w: blocks.baseAddress)

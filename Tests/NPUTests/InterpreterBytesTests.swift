@@ -120,6 +120,7 @@ struct InterpreterBytesTests {
             $0.sink = .commit(.init())
           } else {
             $0.sink = .commit(.init(at: 12288, element, 8))
+            $0.reducer = Self.reducer($0.loops, &random)
           }
         }
       }
@@ -141,6 +142,29 @@ struct InterpreterBytesTests {
         }
       }
     }
+  }
+
+  /// None, or a sum over slices: all of it to every slice or to one, or dealt out along some retained loop.
+  private static func reducer(
+    _ loops: [TensorInstruction.Loop], _ random: inout SeededRandom
+  ) -> TensorInstruction.Reducer {
+    var reducer = TensorInstruction.Reducer()
+    guard Bool.random(using: &random) else { return reducer }
+    reducer.kind = .sum
+    reducer.size = UInt16([2, 4][Int.random(in: 0...1, using: &random)])
+    reducer.stride = reducer.size == 2 && Bool.random(using: &random) ? 2 : 1
+    reducer.output = Int.random(in: 0...5, using: &random) == 0 ? .one : .all
+    reducer.repeats = reducer.size == 4 && Bool.random(using: &random) ? 2 : 1
+    let parts = UInt32(reducer.size / reducer.repeats)
+    let dealt = loops.indices.filter { !loops[$0].isReduced && loops[$0].size % parts == 0 }
+    guard let loop = dealt.randomElement(using: &random), Int.random(in: 0...3, using: &random) > 0 else {
+      reducer.repeats = 1
+      return reducer
+    }
+    reducer.output = .scatter
+    reducer.loop = UInt8(loop)
+    reducer.alternates = Bool.random(using: &random)
+    return reducer
   }
 
   /// A stride of which no multiple fits 32 bits, to where bounds keep the fetch from going.

@@ -104,6 +104,11 @@ typedef struct {
 void furc_npu_scatter(const furc_npu_places *places, const void *source, void *target);
 void furc_npu_gather(const furc_npu_places *places, const void *source, void *target);
 
+/* Packets of 1 … 32 bytes from source + offset[i] to target + place[i]; zero where a mask has 0. */
+void furc_npu_move_packets(
+    const void *source, const int32_t *offset, void *target, const int32_t *place, const uint8_t *mask, int64_t count,
+    int32_t packet);
+
 /* Rearranges units of words for the contractions, from unit u0 + i * step on, i < count: lanes beyond
    `lanes` get 0. Return the greatest magnitude of an integer, or 1 << 20 if one does not fit 16 bits. */
 int32_t furc_npu_pack_i16(

@@ -22,12 +22,14 @@ typedef struct {
 } furc_npu_operands;
 
 /* Sums over slices and over k of (x - zero_point) * w, for steps that are pixels times groups of lanes:
-   result[(pixel * groups + group) * 8 + lane], modulo 2^32. */
+   result[pixel * row + rb[group] + lane], modulo 2^32. */
 typedef struct {
   const furc_npu_operands *slices;
   int64_t slice_count;
   const int32_t *xb, *xo; /* by pixel and by k: bytes from `x`, or numbers in `places` */
   const int32_t *wb, *wo; /* by group and by k: bytes from `w`, whole blocks */
+  const int32_t *rb; /* by group: words from the pixel's first */
+  int64_t row;
   int64_t pixels, groups, count;
   int32_t packet; /* 4, 8 or 16 elements */
   int32_t zero_point;
