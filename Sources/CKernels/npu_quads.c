@@ -40,6 +40,22 @@ void furc_npu_spread_quads(const uint8_t *block, uint32_t *words) {
   }
 }
 
+int furc_npu_pack_quads(const uint32_t *words, uint8_t *block) {
+  uint32_t beyond = 0;
+  for (int i = 0; i < FURC_NPU_BLOCK; i++) beyond |= words[i] + 128u;
+  if (beyond > 255) return 0;
+  for (int lane = 0; lane < 8; lane++) {
+    for (int e = 0; e < FURC_NPU_UNIT; e++) {
+      block[e / 4 * 32 + lane * 4 + e % 4] = (uint8_t)words[lane * FURC_NPU_UNIT + e];
+    }
+  }
+  return 1;
+}
+
+void furc_npu_copy_units(const uint8_t *block, int64_t count, uint8_t *target) {
+  for (int q = 0; q < 4; q++) memcpy(target + 32 * q, block + 32 * q, (size_t)count * 4);
+}
+
 /* The indices i < count for which low <= start + i * step < high, as a range; step may be 0 or negative. */
 static void inside(int64_t start, int64_t step, int64_t low, int64_t high, int64_t count, int64_t *from, int64_t *to) {
   int64_t a = 0, b = count;

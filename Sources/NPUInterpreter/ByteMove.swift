@@ -4,8 +4,8 @@ import NPUISA
 import Support
 import Tensors
 
-/// An instruction that only moves packets of integers, as they are, to places that it does not read: through the switch, or
-/// within slices.
+/// An instruction that only moves packets of integers, as they are, to places that it does not read: through the switch, within
+/// slices, or to vector registers.
 struct ByteMove {
   /// Bytes of a packet.
   private let packet: Int
@@ -22,10 +22,9 @@ struct ByteMove {
   init?(_ plan: TensorPlan, _ machine: SliceMachine) {
     let (body, exchange) = (plan.body, plan.body.exchange)
     let fetch = body.fetch
-    guard case .commit(let commit) = body.sink, body.accumulate.kind == .none, body.reducer.kind == .none,
-      body.vector == .init(), commit.element == fetch.element, [.i8, .u8, .i32].contains(fetch.element),
-      commit.transposeRows == 1, commit.elements == fetch.packetElements, fetch.zeroPoint == 0,
-      fetch.table == nil, !fetch.isBroadcast, fetch.outside == nil, fetch.validLoop == 255,
+    guard body.accumulate.kind == .none, body.reducer.kind == .none, body.vector == .init(),
+      let sink = Self.bytes(of: body), fetch.zeroPoint == 0, fetch.table == nil, !fetch.isBroadcast,
+      fetch.outside == nil, fetch.validLoop == 255,
       fetch.bounds.allSatisfy({ $0.elementCoefficient == 0 }), plan.fetchStaysInside,
       plan.slices * machine.sramBytesPerSlice < 1 << 31
     else { return nil }
@@ -40,7 +39,7 @@ struct ByteMove {
     let sizes = plan.retained.map { plan.sizes[$0] }
     func list(_ stride: (Int) -> Int) -> [Int32] { TensorPlan.offsets(sizes, plan.retained.map(stride)) }
     offsets = list { plan.byteStride($0, machine) }
-    places = list { Int(body.loops[$0].commitStride) }
+    places = list { Int(body.loops[$0].commitStride) * sink.unit }
     turn = exchange.kind == .neighbours ? offsets.count / 2 : offsets.count
     var known: [[Int]: Int] = [:]
     var masks: [[UInt8]] = []
@@ -65,7 +64,22 @@ struct ByteMove {
         return masks.count - 1
       }
     self.masks = masks
-    guard isDisjoint(plan, machine, reads: Int(fetch.base), writes: Int(commit.base)) else { return nil }
+    if case .commit = body.sink {
+      guard isDisjoint(plan, machine, reads: Int(fetch.base), writes: sink.base) else { return nil }
+    }
+  }
+
+  /// Where packets go as they are: the first byte, and those to a unit of the strides; nil where they are changed.
+  private static func bytes(of body: TensorInstruction) -> (base: Int, unit: Int)? {
+    switch body.sink {
+    case .commit(let commit):
+      guard commit.element == body.fetch.element, [.i8, .u8, .i32].contains(commit.element),
+        commit.transposeRows == 1, commit.elements == body.fetch.packetElements
+      else { return nil }
+      return (Int(commit.base), 1)
+    case .vectorRegisters(let base): return body.fetch.element == .i32 ? (Int(base) * 4, 4) : nil
+    case .registerFile, .tables: return nil
+    }
   }
 
   /// Whether no byte that some slice writes is one that a slice reads.
@@ -83,8 +97,13 @@ struct ByteMove {
 
   /// Moves what a slice receives.
   func run(_ plan: TensorPlan, _ state: MachineState, _ slice: Int) {
-    guard case .commit(let commit) = plan.body.sink else { return }
-    let target = state.sram(plan.first + slice) + Int(commit.base)
+    guard let sink = Self.bytes(of: plan.body) else { return }
+    let target: UnsafeMutableRawPointer
+    if case .commit = plan.body.sink {
+      target = state.sram(plan.first + slice) + sink.base
+    } else {
+      target = state.vectors(plan.first + slice).raw + sink.base
+    }
     var index = [Int](repeating: 0, count: plan.body.loops.count)
     for start in stride(from: 0, to: offsets.count, by: turn) {
       if start > 0 { index[0] = 1 }

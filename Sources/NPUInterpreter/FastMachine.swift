@@ -88,7 +88,7 @@ final class FastMachine {
             return landsAtOnce ? .none : .tensor(fast, bytes)
           }
         }
-        spreadQuads(plan)
+        dropQuads(plan)
         walker.findings = Findings()
         var walk = StrictTensorWalk(plan, walker, Issuer(context: context, position: position))
         try walk.run()
@@ -126,7 +126,7 @@ final class FastMachine {
         Self.fill(bytes, fast.stagedBytes * plan.slices, &random)
         land(.tensor(fast, bytes))
       } else {
-        spreadQuads(plan)
+        dropQuads(plan)
         var walk = StrictTensorWalk(plan, walker, Issuer(context: context, position: position))
         try walk.run()
         for index in walk.writes.indices { walk.writes[index].bits = random.next() }
@@ -136,8 +136,8 @@ final class FastMachine {
   }
 
   /// Walks know the words of the register file only.
-  private func spreadQuads(_ plan: TensorPlan) {
-    for slice in 0..<plan.slices { state.spreadQuads(plan.first + slice) }
+  private func dropQuads(_ plan: TensorPlan) {
+    for slice in 0..<plan.slices { state.dropQuads(plan.first + slice, state.allBlocks) }
   }
 
   private static func fill(_ bytes: Bytes, _ count: Int, _ random: inout SeededRandom) {

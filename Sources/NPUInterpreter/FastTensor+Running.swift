@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Machine
 import NPUISA
 import Support
@@ -27,7 +28,7 @@ extension FastTensor {
     nonisolated(unsafe) let target = staged.base
     if let load {
       Parallel.forEach(slices, threads: threads) { slice in
-        load.run(self.plan, state, slice, target + slice * self.stagedBytes)
+        load.read(self.plan, state, slice, target + slice * self.stagedBytes)
       }
       return true
     }
@@ -39,7 +40,10 @@ extension FastTensor {
       return true
     }
     prepareSteps()
-    if isContract { for slice in 0..<slices { state.spreadQuads(plan.first + slice) } }
+    if isContract {
+      let blocks = blocks(from: body.accumulate.registerBase)
+      for slice in 0..<slices { state.spreadQuads(plan.first + slice, blocks) }
+    }
     let elementSize = halves ? 2 : 4
     nonisolated(unsafe) let x = try scratch.packets.reserve(slices * packets * pitch * elementSize)
     nonisolated(unsafe) let masks = needsMasks ? try scratch.masks.reserve(slices * packets * 4) : nil
@@ -65,7 +69,7 @@ extension FastTensor {
     if case .registerFile = body.sink {
       Parallel.forEach(slices, threads: threads) { slice in
         self.passPackets(slice, x, target + slice * self.stagedBytes)
-        if landsAtOnce { self.land(slice, target, state) }
+        if landsAtOnce { self.land(slice, target + slice * self.stagedBytes, state) }
       }
       return true
     }
@@ -123,7 +127,7 @@ extension FastTensor {
         self.plan, operands[slice...slice], 0..<product.pixels, result, product.steps, level: self.level)
       guard self.carry(result, self.wordsPerSlice, slice, work) else { return .overflow }
       guard goesThrough else { return .done }
-      return self.finishAndLand(slice, UnsafeMutableRawPointer(result), work) ? .done : .badConstant
+      return self.finishAndLand([slice], UnsafeMutableRawPointer(result), work) ? .done : .badConstant
     }
     try check(statuses)
     if !goesThrough { try leave(scratch, work) }
@@ -172,10 +176,14 @@ extension FastTensor {
         }
       }
     }
-    let statuses = Parallel.map(plan.slices, threads: work.threads) { slice -> Status in
-      let ring = slice - self.digit(slice) * Int(self.body.reducer.stride)
+    // Found before threads ask for them.
+    let (groups, _) = (groupsOfSame, operandBytes)
+    let statuses = Parallel.map(groups.count, threads: work.threads) { number -> Status in
+      let first = groups[number][0]
+      let ring = first - self.digit(first) * Int(self.body.reducer.stride)
       let sums = UnsafeMutableRawPointer(self.words(of: ring, work))
-      return self.finishAndLand(slice, sums, work, inParts: product.parts != nil) ? .done : .badConstant
+      return self.finishAndLand(groups[number], sums, work, inParts: product.parts != nil)
+        ? .done : .badConstant
     }
     try check(statuses)
   }
@@ -233,57 +241,73 @@ extension FastTensor {
   private func leave(_ scratch: FastScratch, _ work: Work) throws(Diagnostic) {
     let slices = plan.slices
     if body.accumulate.finish == .keep {
-      if work.landsAtOnce { for slice in 0..<slices { land(slice, work.staged, work.state) } }
+      if work.landsAtOnce { land(work.staged, work.state) }
       return
     }
     guard body.reducer.kind != .none else {
       let done = Parallel.map(slices, threads: work.threads) { slice in
-        self.finishAndLand(slice, work.words + slice * self.wordsPerSlice * 4, work)
+        self.finishAndLand([slice], work.words + slice * self.wordsPerSlice * 4, work)
       }
       if done.contains(false) { throw badConstant }
       return
     }
     nonisolated(unsafe) let sums = try scratch.sums.reserve(slices * wordsPerSlice * 4)
-    let groups = groupsOfSame
+    // Found before threads ask for them.
+    let (groups, _) = (groupsOfSame, operandBytes)
     let statuses = Parallel.map(groups.count, threads: work.threads) { number -> Status in
       let first = groups[number][0]
       guard self.combine(first, work.words, sums) else { return .overflow }
       let same = sums + first * self.wordsPerSlice * 4
-      let done = groups[number].allSatisfy { self.finishAndLand($0, same, work) }
-      return done ? .done : .badConstant
+      return self.finishAndLand(groups[number], same, work) ? .done : .badConstant
     }
     try check(statuses)
   }
 
   /// - Parameters:
-  ///   - words: what the slice goes on with.
-  ///   - inParts: whether they lie part by part.
+  ///   - slices: that go on with the same; those with the same operands are finished once.
+  ///   - inParts: whether the words lie part by part.
   /// - Returns: false for a constant that a program may not have.
   private func finishAndLand(
-    _ slice: Int, _ words: UnsafeMutableRawPointer, _ work: Work, inParts: Bool = false
+    _ slices: [Int], _ words: UnsafeMutableRawPointer, _ work: Work, inParts: Bool = false
   ) -> Bool {
-    guard goesOn(slice) else { return true }
-    let staged = work.staged + slice * stagedBytes
-    guard finish(work.state, slice, words, staged, inParts: inParts) else { return false }
-    if work.landsAtOnce { land(slice, work.staged, work.state) }
+    for (number, slice) in slices.enumerated() where goesOn(slice) {
+      let staged = work.staged + slice * stagedBytes
+      if number > 0, hasSameOperands(slices[0], slice, work.state) {
+        let same = work.staged + slices[0] * stagedBytes
+        if work.landsAtOnce {
+          land(slice, same, work.state)
+        } else {
+          staged.copyMemory(from: same, byteCount: stagedBytes)
+        }
+        continue
+      }
+      guard finish(work.state, slice, words, staged, inParts: inParts) else { return false }
+      if work.landsAtOnce { land(slice, staged, work.state) }
+    }
     return true
+  }
+
+  /// Whether the vector program of two slices reads the same words besides its input.
+  private func hasSameOperands(_ one: Int, _ other: Int, _ state: MachineState) -> Bool {
+    guard let operandBytes else { return false }
+    return operandBytes.allSatisfy { operand in
+      let (a, b) = (operand.memory(state, plan.first + one), operand.memory(state, plan.first + other))
+      return memcmp(a + operand.range.lowerBound, b + operand.range.lowerBound, operand.range.count) == 0
+    }
   }
 
   // MARK: Landing
 
-  /// A load of weights, without a stage between. Slices that receive the same copy it from the first of them.
+  /// A load of weights. Slices that receive the same get it from the first of them.
   func run(_ load: QuadLoad, _ state: MachineState, threads: Int) {
     let (outer, inner) = (Int(body.exchange.outer), Int(body.exchange.inner))
     let size = body.exchange.kind == .broadcast1 ? outer : 1
     Parallel.forEach(plan.slices / size, threads: threadsWorthWhile(threads)) { number in
-      let first = self.plan.first + (size == 1 ? number : number / inner * outer * inner + number % inner)
-      let target = load.target(state, first)
-      load.run(self.plan, state, first - self.plan.first, target)
-      state.setQuads(first, load.blocks)
-      for slice in 1..<max(size, 1) {
-        let other = first + slice * inner
-        load.target(state, other).copyMemory(from: target, byteCount: load.stagedBytes)
-        state.setQuads(other, load.blocks)
+      let first = size == 1 ? number : number / inner * outer * inner + number % inner
+      withUnsafeTemporaryAllocation(byteCount: load.stagedBytes, alignment: 64) { staged in
+        guard let staged = staged.baseAddress else { return }
+        load.read(self.plan, state, first, staged)
+        for slice in 0..<size { load.land(staged, state, self.plan.first + first + slice * inner) }
       }
     }
   }
@@ -296,18 +320,18 @@ extension FastTensor {
   }
 
   /// Puts what `compute` left into the memory of the sink.
-  func land(_ staged: Bytes, _ state: MachineState) {
-    for slice in 0..<plan.slices { land(slice, staged.base, state) }
+  func land(_ staged: Bytes, _ state: MachineState) { land(staged.base, state) }
+
+  private func land(_ staged: UnsafeMutableRawPointer, _ state: MachineState) {
+    for slice in 0..<plan.slices { land(slice, staged + slice * stagedBytes, state) }
   }
 
-  private func land(_ slice: Int, _ staged: UnsafeMutableRawPointer, _ state: MachineState) {
+  /// - Parameter source: of what lands.
+  private func land(_ slice: Int, _ source: UnsafeMutableRawPointer, _ state: MachineState) {
     guard goesOn(slice) else { return }
-    let (number, source) = (plan.first + slice, staged + slice * stagedBytes)
-    if let load {
-      load.target(state, number).copyMemory(from: source, byteCount: load.stagedBytes)
-      return state.setQuads(number, load.blocks)
-    }
-    if case .registerFile = body.sink { state.spreadQuads(number) }
+    let number = plan.first + slice
+    if let load { return load.land(source, state, number) }
+    if case .registerFile(let base) = body.sink { state.dropQuads(number, blocks(from: base)) }
     var places = places
     furc_npu_scatter(&places, source, sinkBase(state, number))
   }
@@ -320,6 +344,13 @@ extension FastTensor {
     case .vectorRegisters(let base): state.vectors(slice).raw + Int(base) * 4
     case .tables(let base): state.tables(slice).raw + Int(base) * 4
     }
+  }
+
+  /// The blocks of the register file with the units that the nest names.
+  private func blocks(from base: Int32) -> Range<Int> {
+    let units = TensorPlan.span(
+      Int(base), plan.nest.map { (plan.sizes[$0], Int(body.loops[$0].registerStride)) })
+    return units.lowerBound / 8..<(units.upperBound + (isContract ? plan.lanes : 1) + 7) / 8
   }
 
   func digit(_ slice: Int) -> Int { slice / Int(body.reducer.stride) % Int(body.reducer.size) }

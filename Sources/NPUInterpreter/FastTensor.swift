@@ -59,6 +59,8 @@ final class FastTensor: @unchecked Sendable {
     return groups.values.sorted { $0[0] < $1[0] }
   }()
 
+  /// What the vector program reads besides its input; nil where it reads tables, or from far apart. Found once.
+  lazy var operandBytes: [OperandBytes]? = OperandBytes.all(plan)
   /// The slices that a reducer adds over, in the order of their digits; found once.
   lazy var rings: [[Int]] = (0..<plan.slices).filter { digit($0) == 0 }.map { first in
     (0..<Int(body.reducer.size)).map { first + $0 * Int(body.reducer.stride) }

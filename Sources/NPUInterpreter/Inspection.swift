@@ -22,7 +22,7 @@ extension NPUInterpreter {
       return bytes.map { UInt32($0) }
     case .registerFile:
       let count = state.unitsPerSlice * state.wordsPerUnit
-      state.spreadQuads(slice)
+      state.spreadQuads(slice, state.allBlocks)
       return Array(UnsafeBufferPointer(start: state.registers(slice), count: count))
     case .vectorRegisters:
       return Array(UnsafeBufferPointer(start: state.vectors(slice), count: state.vectorWords))

@@ -32,8 +32,7 @@ final class MachineState: @unchecked Sendable {
   /// Slice s from s · `sramBytesPerSlice` on.
   let sram: Bytes
   let registers: Bytes
-  /// Units of the register file that hold i8, eight a block (`furc_npu_quads.h`); the file's words say something only where
-  /// `isQuads` is not set.
+  /// Units of the register file that hold i8, eight a block (`furc_npu_quads.h`).
   private let quads: Bytes?
   private let isQuads: Bytes
   let vectors: Bytes
@@ -93,29 +92,50 @@ final class MachineState: @unchecked Sendable {
     return (quads.base + slice * unitsPerSlice * Int(FURC_NPU_UNIT)).assumingMemoryBound(to: UInt8.self)
   }
 
+  /// What says something of a block of eight units: 0 the words alone, 1 the bytes alone, 2 both.
   private func isQuads(_ slice: Int) -> UnsafeMutablePointer<UInt8> {
     (isQuads.base + slice * (unitsPerSlice / 8 + 1)).assumingMemoryBound(to: UInt8.self)
   }
+
+  /// Blocks that hold the whole register file.
+  var allBlocks: Range<Int> { 0..<(unitsPerSlice / 8) }
 
   func holdsQuads(_ slice: Int, _ blocks: Range<Int>) -> Bool {
     let flags = isQuads(slice)
     return blocks.allSatisfy { flags[$0] != 0 }
   }
 
+  /// Says that blocks were written as bytes.
   func setQuads(_ slice: Int, _ blocks: Range<Int>) {
     let flags = isQuads(slice)
     for block in blocks { flags[block] = 1 }
   }
 
-  /// Makes words of all units of a slice.
-  func spreadQuads(_ slice: Int) {
+  /// Makes bytes of a block, so that some of its units may be written as bytes.
+  /// - Returns: false where its words do not fit.
+  func packQuads(_ slice: Int, _ block: Int) -> Bool {
+    guard isQuads(slice)[block] == 0 else { return true }
+    return furc_npu_pack_quads(
+      registers(slice) + block * 8 * wordsPerUnit, quads(slice) + block * Int(FURC_NPU_BLOCK)) != 0
+  }
+
+  /// Makes words of blocks, which stay bytes as well.
+  func spreadQuads(_ slice: Int, _ blocks: Range<Int>) {
     guard quads != nil else { return }
     let flags = isQuads(slice)
-    for block in 0..<(unitsPerSlice / 8) where flags[block] != 0 {
+    for block in blocks.clamped(to: allBlocks) where flags[block] == 1 {
       furc_npu_spread_quads(
         quads(slice) + block * Int(FURC_NPU_BLOCK), registers(slice) + block * 8 * wordsPerUnit)
-      flags[block] = 0
+      flags[block] = 2
     }
+  }
+
+  /// Makes words of blocks, some of which will be written.
+  func dropQuads(_ slice: Int, _ blocks: Range<Int>) {
+    guard quads != nil else { return }
+    spreadQuads(slice, blocks)
+    let flags = isQuads(slice)
+    for block in blocks.clamped(to: allBlocks) { flags[block] = 0 }
   }
 
   func vectors(_ slice: Int) -> UnsafeMutablePointer<UInt32> {

@@ -41,8 +41,12 @@ void furc_npu_contract_quads(const furc_npu_quads *job, int32_t *result, int lev
 void furc_npu_load_quads(
     const uint8_t *source, const int32_t *offset, const int32_t *unit, int64_t count, uint8_t *blocks);
 
-/* Units as a word per element. */
+/* Units as a word per element, and back: 0 if one does not fit, and then nothing is written. */
 void furc_npu_spread_quads(const uint8_t *block, uint32_t *words);
+int furc_npu_pack_quads(const uint32_t *words, uint8_t *block);
+
+/* The first `count` units of a block to another. */
+void furc_npu_copy_units(const uint8_t *block, int64_t count, uint8_t *target);
 
 /* Packets of which some elements are skipped. */
 typedef struct {
