@@ -133,6 +133,9 @@ struct Emitter {
     let needs = Units.Needs(instruction, isMain: context == .main)
     if context == .main {
       work.main += ticks
+      if case .tensor(let body) = instruction.body, body.accumulate.kind == .contract {
+        work.contractions += times
+      }
       if !needs.second, !needs.exchange { work.mainSharing += ticks }
       if !needs.second, needs.exchange { work.mainSwitching += ticks }
     } else {

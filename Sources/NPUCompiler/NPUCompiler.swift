@@ -54,6 +54,8 @@ struct Trial {
   var startsWithFewTiles = false
   /// Whether tiles are ranked with the shifts that their halos need.
   var countsHalos = true
+  /// Ticks of work beside what streams, or of that beside the work, that count as one.
+  var hiddenTicks = 8.0
   /// Slices that are used; nil: all.
   var slices: Int?
 

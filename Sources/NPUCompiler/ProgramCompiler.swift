@@ -62,6 +62,8 @@ struct ProgramCompiler {
   /// Of a search: what the work takes, what streams beside it, and how the kernels were placed.
   var computeTicks = 0
   var countedStreamTicks = 0
+  /// What the kernel before leaves the next load.
+  var beside = Work.Beside()
   var choices: [Choice] = []
   /// Whether values went to DRAM that the choices would have left in SRAM.
   var neededMoreRoom = false
@@ -72,6 +74,8 @@ struct ProgramCompiler {
   var startsWithFewTiles = false
   /// Whether tiles are ranked with the shifts that their halos need.
   var countsHalos = true
+  /// Ticks beside what takes longer that count as one.
+  var hiddenTicks = 8.0
   /// Ticks that a byte of a slice is worth.
   var residentPrice = 0.0
   /// What resident constants would take if there were room.
@@ -100,6 +104,7 @@ struct ProgramCompiler {
     wordLoads = .words(machine)
     self.sharesLoads = sharesLoads
     residentBase = machine.sramBytesPerSlice - residentBytes
+    if residentBytes == 0 { beside.sharing = 1 << 40 }
     sram = memory(residentBase)
     // A dry run only counts what they take.
     resident =
@@ -279,7 +284,9 @@ struct ProgramCompiler {
     }
     // What lies before the first coordinate is never read without a bound, but shifts may pass it on.
     placement.isWhole = !need.contains(where: \.isUneven)
-    if padding > 1 || (isUneven && !isMasked) {
+    // What is copied across is copied whole.
+    let isPassedOn = isConstant && copies.contains { $0.count > 1 } && need.contains(where: \.isUneven)
+    if padding > 1 || (isUneven && !isMasked) || isPassedOn {
       placement.isWhole = true
       clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: isLoad)
     }

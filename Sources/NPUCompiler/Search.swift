@@ -69,6 +69,7 @@ private struct Memo {
     var node: Int
     var layouts: [Layout?]
     var effort: Int
+    var isAlone: Bool
   }
 
   private var classes: [NodeClass: Int] = [:]
@@ -80,8 +81,11 @@ private struct Memo {
     return number
   }
 
-  mutating func outcomes(_ node: Int, _ layouts: [Layout?], effort: Int, make: () -> [Outcome]) -> [Outcome] {
-    let key = Key(node: node, layouts: layouts, effort: effort)
+  /// - Parameter isAlone: whether no load can come beside the kernel before.
+  mutating func outcomes(
+    _ node: Int, _ layouts: [Layout?], effort: Int, isAlone: Bool, make: () -> [Outcome]
+  ) -> [Outcome] {
+    let key = Key(node: node, layouts: layouts, effort: effort, isAlone: isAlone)
     if let known = found[key] { return known }
     let made = make()
     found[key] = made
@@ -103,6 +107,7 @@ extension ProgramCompiler {
     start.residentPrice = trial.price
     start.startsWithFewTiles = trial.startsWithFewTiles
     start.countsHalos = trial.countsHalos
+    start.hiddenTicks = trial.hiddenTicks
     var beam = [start]
     let readers = Readers(graph)
     var memo = Memo()
@@ -148,7 +153,10 @@ extension ProgramCompiler {
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
       let outcomes =
-        seen[key] ?? memo.outcomes(number, key, effort: effort) { state.outcomes(node, effort: effort) }
+        seen[key]
+        ?? memo.outcomes(number, key, effort: effort, isAlone: state.beside.sharing == 0) {
+          state.outcomes(node, effort: effort)
+        }
       seen[key] = outcomes
       let others = beside.map { Layout(state.homes[$0]) }
       for outcome in outcomes {
@@ -206,9 +214,10 @@ extension ProgramCompiler {
             bytes: after.owned == before.owned ? nil : after.owned?.count))
       }
       let spent = next.spent(since: self)
-      fastest = min(fastest ?? spent.ticks, spent.ticks)
+      let ticks = spent.ticks(after: beside)
+      fastest = min(fastest ?? ticks, ticks)
       if case .tiled(_, spreads: true) = mapping {
-        isHidden = spent.ticks == spent.main + spent.copies
+        isHidden = ticks == spent.main + spent.copies
       }
       outcomes.append(
         Outcome(
@@ -308,16 +317,21 @@ extension ProgramCompiler {
 
   /// Ticks, with a price on what stays resident; after `spent` more.
   private func rank(adding spent: Work = Work(), _ demand: Int = 0) -> Double {
-    let compute = computeTicks + spent.ticks
-    let stream = countedStreamTicks + spent.streamed
-    return Double(max(compute, stream)) + Double(min(compute, stream)) / 8
+    let compute = computeTicks + spent.ticks(after: beside)
+    let stream = countedStreamTicks + streamed(spent)
+    return Double(max(compute, stream)) + Double(min(compute, stream)) / hiddenTicks
       + Double(residentDemand + demand) * residentPrice
   }
 
+  /// What streams; where all constants do, they wait for copies that take their engines.
+  private func streamed(_ spent: Work) -> Int { spent.streamed + (resident == nil ? spent.copies : 0) }
+
   /// Adds what a node costs.
   private mutating func count(_ spent: Work, _ choice: Choice) {
-    computeTicks += spent.ticks
-    countedStreamTicks += spent.streamed
+    computeTicks += spent.ticks(after: beside)
+    // What streams comes when it comes.
+    if resident != nil { beside = spent.beside(after: beside) }
+    countedStreamTicks += streamed(spent)
     choices.append(choice)
     works.append(spent)
   }

@@ -53,9 +53,11 @@ struct Trials {
     {
       return
     }
-    // Streaming seldom beats constants that are there: two searches will do.
     var trials = streamed(countsHalos: true)
-    if !hasResident {
+    if hasResident {
+      // Streaming seldom beats constants that are there: two searches will do.
+      trials = Array(trials.prefix(2))
+    } else {
       let halves = isSmall ? trials.map { $0.with(slices: machine.slices / 2) } : []
       trials += streamed(countsHalos: false) + halves
     }
@@ -87,7 +89,10 @@ struct Trials {
   private func streamed(countsHalos: Bool) -> [Trial] {
     var trial = Trial(residentBytes: 0)
     trial.countsHalos = countsHalos
-    return [false, true].map { trial.with(startsWithFewTiles: $0) }
+    return [8, 4].flatMap { ticks in
+      trial.hiddenTicks = ticks
+      return [false, true].map { trial.with(startsWithFewTiles: $0) }
+    }
   }
 
   /// - Returns: bytes of a slice that constants take where all values found room beside them, on all slices.

@@ -11,23 +11,43 @@ struct Work {
   /// Copies that hold the work up, and constants that stream beside it.
   var copies = 0
   var streamed = 0
+  /// Instructions that contract: each waits for a load.
+  var contractions = 0
 
-  /// Until the work is done: sub loads beside main while that leaves it the units that it needs.
-  var ticks: Int {
-    main + max(sub - mainSharing - mainSwitching, subSwitching - mainSharing, 0) + copies
+  /// Time of main beside which the first load of the next kernel may come.
+  struct Beside: Hashable {
+    /// Of instructions that leave it all it needs, and of those that leave it the second port.
+    var sharing = 0
+    var switching = 0
   }
 
-  static func - (a: Work, b: Work) -> Work {
-    Work(
-      main: a.main - b.main, sub: a.sub - b.sub, mainSharing: a.mainSharing - b.mainSharing,
-      mainSwitching: a.mainSwitching - b.mainSwitching, subSwitching: a.subSwitching - b.subSwitching,
-      copies: a.copies - b.copies, streamed: a.streamed - b.streamed)
+  /// Until the work is done. Constants come by halves: those of the first contraction beside what was before it, the others
+  /// beside the contraction before, while main leaves them the units that they need.
+  func ticks(after before: Beside) -> Int {
+    let first = sub / max(contractions, 1)
+    let isSwitching = subSwitching > 0
+    let waitsFirst = first - before.sharing - (isSwitching ? 0 : before.switching + mainSwitching)
+    let waits = sub - first - mainSharing - (isSwitching ? 0 : mainSwitching)
+    return main + max(waitsFirst, 0) + max(waits, 0) + copies
   }
 
-  static func + (a: Work, b: Work) -> Work {
+  /// What the last contraction and all behind it, or all of this without one, leave the next load.
+  func beside(after before: Beside) -> Beside {
+    guard contractions == 0 else { return Beside(sharing: mainSharing / contractions) }
+    return Beside(
+      sharing: before.sharing + mainSharing + copies, switching: before.switching + mainSwitching)
+  }
+
+  static func - (a: Work, b: Work) -> Work { a.combined(b, -) }
+
+  static func + (a: Work, b: Work) -> Work { a.combined(b, +) }
+
+  private func combined(_ other: Work, _ combine: (Int, Int) -> Int) -> Work {
     Work(
-      main: a.main + b.main, sub: a.sub + b.sub, mainSharing: a.mainSharing + b.mainSharing,
-      mainSwitching: a.mainSwitching + b.mainSwitching, subSwitching: a.subSwitching + b.subSwitching,
-      copies: a.copies + b.copies, streamed: a.streamed + b.streamed)
+      main: combine(main, other.main), sub: combine(sub, other.sub),
+      mainSharing: combine(mainSharing, other.mainSharing),
+      mainSwitching: combine(mainSwitching, other.mainSwitching),
+      subSwitching: combine(subSwitching, other.subSwitching), copies: combine(copies, other.copies),
+      streamed: combine(streamed, other.streamed), contractions: combine(contractions, other.contractions))
   }
 }
