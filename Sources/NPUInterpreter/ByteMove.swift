@@ -53,11 +53,14 @@ struct ByteMove {
         if let number = known[origins] { return number }
         var mask = [UInt8](repeating: 1, count: sizes.reduce(1, *))
         for (bound, origin) in zip(fetch.bounds, origins) {
-          let coordinates = list { Int(bound.coefficients[$0]) }
-          for (step, coordinate) in coordinates.enumerated() {
-            let place = origin + Int(coordinate)
-            if place < Int(bound.low) || place >= Int(bound.high) { mask[step] = 0 }
+          // Coordinates need not fit 32 bits.
+          var coordinates = [origin]
+          for (loop, size) in zip(plan.retained, sizes) {
+            let coefficient = Int(bound.coefficients[loop])
+            coordinates = coordinates.flatMap { first in (0..<size).map { first + $0 * coefficient } }
           }
+          for (step, place) in coordinates.enumerated()
+          where place < Int(bound.low) || place >= Int(bound.high) { mask[step] = 0 }
         }
         known[origins] = masks.count
         masks.append(mask)

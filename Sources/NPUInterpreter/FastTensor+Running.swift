@@ -117,6 +117,8 @@ extension FastTensor {
         self.plan, work.state, slice, classes.isEmpty ? nil : places[classes[slice]],
         side: sides + slice * sideBytes)
     }
+    // The operands name places.
+    defer { withExtendedLifetime(places) {} }
     if addsOverSlicesAtOnce(product, work.state) {
       return try multiplyRings(product, operands, work)
     }
@@ -140,10 +142,10 @@ extension FastTensor {
       product.elements * Int(body.reducer.size) <= 1 << 15
     else { return false }
     guard accumulate.start == .keep else { return true }
-    let most = Int64(1 << 30) / Int64(body.reducer.size)
+    let most = UInt64(1 << 30) / UInt64(body.reducer.size)
     return (0..<plan.slices).allSatisfy { slice in
       let cells = state.cells(plan.first + slice)
-      return (0..<wordsPerSlice).allSatisfy { abs(cells[$0]) < most }
+      return (0..<wordsPerSlice).allSatisfy { cells[$0].magnitude < most }
     }
   }
 

@@ -41,9 +41,10 @@ struct QuadProduct {
     guard accumulate.kind == .contract, plan.movesBytes(on: machine), plan.columns == 1, plan.lanes == 8,
       [4, 8, 16].contains(plan.packet), accumulate.laneOrder == .interleaved, body.fetch.outside == nil,
       (-128...127).contains(body.fetch.zeroPoint),
-      plan.reduced.reduce(plan.packet, { $0 * plan.sizes[$1] }) <= Self.mostElements
+      case let elements = plan.reduced.reduce(plan.packet, { $0 * plan.sizes[$1] }),
+      elements <= Self.mostElements
     else { return nil }
-    elements = plan.reduced.reduce(plan.packet) { $0 * plan.sizes[$1] }
+    self.elements = elements
     let used = plan.nest.filter { plan.sizes[$0] > 1 }
     guard accumulate.registerBase % 8 == 0, used.allSatisfy({ body.loops[$0].registerStride % 8 == 0 }) else {
       return nil
@@ -99,7 +100,7 @@ struct QuadProduct {
     fileprivate(set) var record = furc_npu_operands()
   }
 
-  /// The sums over slices of some pixels, [step][lane].
+  /// The sums over slices of some pixels.
   /// - Parameters:
   ///   - operands: by slice.
   ///   - result: of all pixels, in `layout`.

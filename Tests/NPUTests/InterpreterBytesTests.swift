@@ -1,3 +1,4 @@
+import KernelIR
 import Machine
 import NPUISA
 import NPUInterpreter
@@ -24,21 +25,53 @@ struct InterpreterBytesTests {
     func pick<Value>(_ list: [Value]) -> Value { list[Int.random(in: 0..<list.count, using: &random)] }
     for round in 0..<80 {
       var bench = try Bench(machine: machine)
+      let isAlike = pick([true, false])
+      var others: [UInt8] = []
       for slice in 0..<machine.slices {
         for start in [0, 4096, 8192] {
-          bench.put(
-            (0..<4096).map { _ in UInt8.random(in: 0...255, using: &random) }, slice: slice, at: start)
+          // The operands of vector programs are sometimes the same in all slices.
+          if start < 8192 || slice == 0 || !isAlike {
+            others = (0..<4096).map { _ in UInt8.random(in: 0...255, using: &random) }
+          }
+          bench.put(others, slice: slice, at: start)
         }
+      }
+      bench.program.programs = [
+        Program { program in
+          let sum = program.append(.add, program.append(.input), program.append(.operand(0)))
+          return program.append(.add, sum, program.append(.operand(1)))
+        }
+      ]
+      bench.main {
+        $0.sliceCount = UInt16(machine.slices)
+        $0.fetch.base = 8192
+        $0.fetch.element = .i32
+        $0.fetch.packetElements = 8
+        $0.loops = [.init(8, fetch: 32, commit: 8)]
+        $0.sink = .vectorRegisters(base: 0)
       }
       let packet = pick([4, 8, 16, 16])
       let (rows, columns, taps) = (pick([1, 2, 5]), pick([1, 3, 4]), pick([1, 3]))
       let (packets, groups) = (pick([1, 2]), pick([1, 2, 3]))
       let ring = pick([1, 1, 2, 4])
       let units = groups * taps * packets * ring * 8
+      // The last block may be filled in part, beside what a load before left there.
+      let left = pick([0, 0, 3])
       // Weights, each slice all of its own or a part of a ring's.
       let dealt = pick([1, 2])
       let target = units > 448 ? 0 : pick([0, 64])
       guard units <= 512 else { continue }
+      if left > 0 {
+        bench.sub {
+          $0.sliceCount = UInt16(machine.slices)
+          $0.fetch.base = 8192
+          $0.fetch.packetElements = 16
+          // Sometimes as words that are no bytes.
+          $0.fetch.zeroPoint = Int16(pick([0, 100]))
+          $0.loops = [.init(units, fetch: 8, register: 1)]
+          $0.sink = .registerFile(base: Int32(target))
+        }
+      }
       let isOdd = pick([false, false, false, true])
       bench.sub {
         $0.sliceCount = UInt16(machine.slices)
@@ -46,7 +79,7 @@ struct InterpreterBytesTests {
         $0.fetch.packetElements = 16
         // One of them in words only.
         $0.fetch.zeroPoint = isOdd ? 1 : 0
-        $0.loops = [.init(units / dealt, fetch: 16, register: dealt)]
+        $0.loops = [.init(units / dealt - (dealt == 1 ? left : 0), fetch: 16, register: dealt)]
         if dealt > 1 {
           var loop = TensorInstruction.Loop(dealt, register: 1)
           loop.kind = .ring1
@@ -62,6 +95,7 @@ struct InterpreterBytesTests {
       let isPartial = ring == 1 && pick([true, false, false])
       let (carries, element) = (pick([true, false]), pick([ElementType.i8, .i32]))
       let zero = Int16(pick([0, 5, -128, 127]))
+      let hasProgram = pick([true, false])
       for part in 0..<(carries ? 2 : 1) {
         bench.main {
           $0.sliceCount = UInt16(machine.slices)
@@ -121,6 +155,18 @@ struct InterpreterBytesTests {
           } else {
             $0.sink = .commit(.init(at: 12288, element, 8))
             $0.reducer = Self.reducer($0.loops, &random)
+            if hasProgram {
+              // Biases by group of lanes, and a residual.
+              $0.vector.program = 0
+              var residual = TensorInstruction.Second()
+              residual.base = 8192 + 512
+              $0.vector.operands = [.init(.registers(base: 0)), .init(.second(residual))]
+              for index in $0.loops.indices {
+                let isGroup = $0.loops[index].kind == .reuse
+                $0.loops[index].vectorStrides = [isGroup ? 8 : 0]
+                $0.loops[index].secondStride = $0.loops[index].commitStride / Int32(element.size)
+              }
+            }
           }
         }
       }

@@ -70,7 +70,8 @@ private struct Draft {
     if !isPacket, tensor.fetch.packetElements == 1, random.chance(2) { tensor.fetch.isBroadcast = true }
     if let values = tensor.fetch.element.integerRange {
       let low = max(values.lowerBound, -128)
-      tensor.fetch.zeroPoint = Int16(Int32.random(in: low...min(values.upperBound, 127), using: &random))
+      let zeroPoint = Int16(Int32.random(in: low...min(values.upperBound, 127), using: &random))
+      if random.chance(2) { tensor.fetch.zeroPoint = zeroPoint }
     }
     let isKey = tensor.fetch.element == .i8 || tensor.fetch.element == .u8
     if !isPacket, isKey, machine.tableSlots > 0, random.chance(4) {
