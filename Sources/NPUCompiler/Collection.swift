@@ -184,10 +184,7 @@ extension ProgramCompiler {
       home.placement.repeats >= count || home.placement.dimensions.reduce(1, { $0 * $1.blocks }) == count
     else { return home.placement }
     func copyTicks(_ from: Placement) -> Int {
-      let maps = from.dimensions.indices.map(CopyPlan.SourceMap.axis)
-      let ranges = from.dimensions.map { 0..<$0.extent }
-      let plan = CopyPlan(from: from, maps, to: target, ranges: ranges, window: window)
-      return plan.map { EnginePlan($0.descriptors, machine).ticks } ?? Int.max / 2
+      (try? plan(from, target, [])).map { self.ticks(copying: $0) } ?? Int.max / 2
     }
     // The inner dimensions of DRAM first.
     for index in home.placement.dimensions.indices.reversed()
@@ -259,8 +256,9 @@ private struct MergePass {
     var whole = source.dimensions
     whole[index] = merge.merged
     if let dealt = merge.dealt { whole[dealt.index] = dealt.dimension }
+    // Padding is left behind.
+    for dimension in whole.indices { whole[dimension].defined = whole[dimension].span }
     bytes = Placement.pack(&whole, order: source.order, unit: size)
-    placement = source
     // Packets of what lies side by side on both sides.
     func count(_ dimension: Int) -> Int { dimension == index ? own.step : whole[dimension].span }
     let length = count(innermost) * size

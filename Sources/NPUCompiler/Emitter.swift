@@ -109,6 +109,18 @@ struct Emitter {
     return wait
   }
 
+  /// Appends to the context of a completion nothing but the wait for another.
+  /// - Returns: the wait for both.
+  mutating func hold(_ wait: Wait, until other: Wait) -> Wait {
+    let (index, tag) = (Int(wait.tag), Int(other.tag))
+    code.contexts[index].append(Instruction(waits: [other], kernel: kernel, .control(.wait)))
+    known[index][tag] = max(known[index][tag], other.count)
+    ends[index] = max(ends[index], ends[tag])
+    let both = Wait(tag: wait.tag, count: UInt32(code.contexts[index].count))
+    last = both
+    return both
+  }
+
   /// When an instruction of a context may start, about.
   func start(on context: Context, _ accesses: [Access]) -> Int {
     var start = ends[context.index]

@@ -65,7 +65,7 @@ extension ProgramCompiler {
       loops.removeLast()
       guard last.size > 1 else { continue }
       length *= last.size
-      // Padding behind the innermost dimension is moved with it where it is defined: by all shifts, since a later one may
+      // Padding behind the innermost dimension is moved with it where it is defined: by all passes, since a later one may
       // pass on what an earlier one brought.
       let innermost = placement.dimensions[last.dimension]
       let pitch = placement.dimensions.indices.filter {

@@ -66,7 +66,8 @@ extension ProgramCompiler {
     cache.note(key, copyTicks - before)
   }
 
-  private func plan(
+  /// Descriptors that copy all of a value, `copies` times.
+  func plan(
     _ from: Placement, _ to: Placement, _ copies: [Geometry.Digit]
   ) throws(Failure) -> [DMAInstruction] {
     let plan = CopyPlan(
@@ -77,18 +78,29 @@ extension ProgramCompiler {
     return plan.descriptors
   }
 
+  /// How long `copyValues` holds up what waits for it.
+  func ticks(copying descriptors: [DMAInstruction]) -> Int {
+    guard resident != nil, machine.dmaEngines > 1 else {
+      return descriptors.reduce(0) { $0 + $1.time(on: machine).ticks }
+    }
+    return EnginePlan(descriptors, machine).ticks
+  }
+
   /// Copies values: while constants need no engine, on two at once.
   mutating func copyValues(_ descriptors: [DMAInstruction]) {
     guard resident != nil, machine.dmaEngines > 1 else {
       copy(descriptors)
       return
     }
+    guard !isDry else { return copyTicks += ticks(copying: descriptors) }
     let plan = EnginePlan(descriptors, machine)
-    guard !isDry else { return copyTicks += plan.ticks }
+    var ends: [Wait?] = [nil, nil]
     for item in plan.items {
       let starts = [0, 1].map { run.start(on: .dma($0), item.accesses) }
-      run.append(.dma(item.descriptor), .dma(starts[1] < starts[0] ? 1 : 0), item.accesses)
+      let engine = starts[1] < starts[0] ? 1 : 0
+      ends[engine] = run.append(.dma(item.descriptor), .dma(engine), item.accesses)
     }
+    copyEnds = ends.compactMap(\.self)
   }
 
   /// Copies what came to some slices, `covered` apart, on to others, on the engine that streams less.

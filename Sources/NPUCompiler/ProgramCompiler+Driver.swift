@@ -106,8 +106,12 @@ extension ProgramCompiler {
   /// Remembers where a named result lies complete, for comparisons layer by layer.
   private mutating func record(_ node: KernelNode) {
     let buffer = graph.buffers[node.result]
-    guard !buffer.name.isEmpty, let placement = homes[node.result]?.placement, let last = run.last else {
+    guard !buffer.name.isEmpty, let placement = homes[node.result]?.placement, var last = run.last else {
       return
+    }
+    // What both engines brought is complete when both are done.
+    if copyEnds.contains(last), let other = copyEnds.first(where: { $0 != last }) {
+      last = run.hold(last, until: other)
     }
     let dimensions = placement.dimensions.map { dimension in
       NPUProgram.Residence.Dimension(

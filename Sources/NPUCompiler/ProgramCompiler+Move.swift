@@ -14,15 +14,14 @@ extension ProgramCompiler {
     if home.placement.memory == .dram, home.placement.isRowMajor { return home.placement.base }
     let type = graph.buffers[buffer].type
     let target = Placement(dram: allocateDRAM(byteCount(type)), type)
-    let maps = type.shape.indices.map(CopyPlan.SourceMap.axis)
+    let before = temporaries.count
     let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
     let turned = home.placement.memory == .sram ? transposed(home, innermost: innermost) : nil
     let source = turned.map { Home(placement: $0.placement, owned: $0.bytes) } ?? home
-    guard
-      let plan = CopyPlan(
-        from: joined(source, to: target), maps, to: target, ranges: type.shape.map { 0..<$0 }, window: window)
-    else { throw .doesNotFit("'\(graph.buffers[buffer].name)' cannot be copied to DRAM") }
-    copyValues(plan.descriptors)
+    copyValues(try plan(joined(source, to: target), target, []))
+    // What it takes on the way is free again at once: others may be brought to DRAM for the room.
+    for offset in temporaries[before...] { sram.free(offset) }
+    temporaries.removeSubrange(before...)
     vacate(buffer)
     settle(buffer, target, owned: nil)
     return target.base

@@ -56,6 +56,8 @@ struct ProgramCompiler {
   var loadTicks: [Int]
   /// When the engines for values and for what streams are free, about.
   var engineTicks = (values: 0, streams: 0)
+  /// The completions, by engine, of the copy emitted last.
+  var copyEnds: [Wait] = []
   /// Of a dry run: ticks of copies that hold the work up, and of constants that stream.
   var copyTicks = 0
   var streamTicks = 0

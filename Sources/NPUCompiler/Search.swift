@@ -81,7 +81,7 @@ private struct Memo {
     return number
   }
 
-  /// - Parameter isAlone: whether no load can come beside the kernel before.
+  /// - Parameter isAlone: whether no load can come beside the kernel before. How much can is not told apart.
   mutating func outcomes(
     _ node: Int, _ layouts: [Layout?], effort: Int, isAlone: Bool, make: () -> [Outcome]
   ) -> [Outcome] {
@@ -144,20 +144,25 @@ extension ProgramCompiler {
   ) -> [ProgramCompiler] {
     guard let first = beam.first else { return [] }
     let number = memo.number(of: NodeClass(node, in: first))
-    var seen: [[Layout?]: [Outcome]] = [:]
+    struct Place: Hashable {
+      var layouts: [Layout?]
+      var isAlone: Bool
+    }
+    var seen: [Place: [Outcome]] = [:]
     var found: [(state: Int, outcome: Outcome, rank: Double)] = []
     var foreseen: [[Layout?]: Int] = [:]
     let beside = readers.beside(node.result)
     for (index, state) in beam.enumerated() {
-      let key = node.operands.map { Layout(state.homes[$0]) }
+      let place = Place(
+        layouts: node.operands.map { Layout(state.homes[$0]) }, isAlone: state.beside.sharing == 0)
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
       let outcomes =
-        seen[key]
-        ?? memo.outcomes(number, key, effort: effort, isAlone: state.beside.sharing == 0) {
+        seen[place]
+        ?? memo.outcomes(number, place.layouts, effort: effort, isAlone: place.isAlone) {
           state.outcomes(node, effort: effort)
         }
-      seen[key] = outcomes
+      seen[place] = outcomes
       let others = beside.map { Layout(state.homes[$0]) }
       for outcome in outcomes {
         let key = [Layout(outcome.result)] + others

@@ -25,13 +25,15 @@ struct Work {
   /// beside the contraction before, while main leaves them the units that they need.
   func ticks(after before: Beside) -> Int {
     let first = sub / max(contractions, 1)
+    // What keeps the switch alone from sub is beside loads that do not need it.
     let isSwitching = subSwitching > 0
-    let waitsFirst = first - before.sharing - (isSwitching ? 0 : before.switching + mainSwitching)
-    let waits = sub - first - mainSharing - (isSwitching ? 0 : mainSwitching)
-    return main + max(waitsFirst, 0) + max(waits, 0) + copies
+    let (earlier, own) = isSwitching ? (0, 0) : (before.switching, mainSwitching)
+    let open = first - before.sharing - earlier
+    let waits = sub - first - mainSharing - max(own - max(open, 0), 0)
+    return main + max(open - own, 0) + max(waits, 0) + copies
   }
 
-  /// What the last contraction and all behind it, or all of this without one, leave the next load.
+  /// What a contraction, on average, or all of this without one, leaves the next load.
   func beside(after before: Beside) -> Beside {
     guard contractions == 0 else { return Beside(sharing: mainSharing / contractions) }
     return Beside(
