@@ -89,6 +89,7 @@ struct Trials {
   private func streamed(countsHalos: Bool) -> [Trial] {
     var trial = Trial(residentBytes: 0)
     trial.countsHalos = countsHalos
+    // Neither weight of the work beside is always the better.
     return [8, 4].flatMap { ticks in
       trial.hiddenTicks = ticks
       return [false, true].map { trial.with(startsWithFewTiles: $0) }

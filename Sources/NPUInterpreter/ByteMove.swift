@@ -47,9 +47,7 @@ struct ByteMove {
       fetch.bounds.isEmpty
       ? []
       : (0..<plan.slices).map { slice in
-        let origins = fetch.bounds.map {
-          Int($0.origin) + slice / Int($0.divisor) % Int($0.modulus) * Int($0.step)
-        }
+        let origins = fetch.bounds.map { $0.origin(of: slice) }
         if let number = known[origins] { return number }
         var mask = [UInt8](repeating: 1, count: sizes.reduce(1, *))
         for (bound, origin) in zip(fetch.bounds, origins) {

@@ -157,11 +157,11 @@ extension FastTensor {
     let size = Int(body.reducer.size)
     let layout = product.parts ?? product.steps
     let inOrder = rings.flatMap { $0.map { operands[$0] } }
-    // Enough parts for all threads.
-    let parts = min(max(4 * work.threads / rings.count, 1), product.pixels)
-    Parallel.forEach(rings.count * parts, threads: work.threads) { number in
-      let (ring, part) = (number / parts, number % parts)
-      let range = product.pixels * part / parts..<product.pixels * (part + 1) / parts
+    // Enough pieces for all threads.
+    let pieces = min(max(4 * work.threads / rings.count, 1), product.pixels)
+    Parallel.forEach(rings.count * pieces, threads: work.threads) { number in
+      let (ring, piece) = (number / pieces, number % pieces)
+      let range = product.pixels * piece / pieces..<product.pixels * (piece + 1) / pieces
       let result = self.words(of: rings[ring][0], work)
       product.run(
         self.plan, inOrder[ring * size..<(ring + 1) * size], range, result, layout, level: self.level)

@@ -204,8 +204,7 @@ extension FastTensor {
     job.bound_count = Int32(fetch.bounds.count)
     for (number, bound) in fetch.bounds.enumerated() {
       var record = furc_npu_bound()
-      record.origin =
-        Int64(bound.origin) + Int64(slice / Int(bound.divisor) % Int(bound.modulus)) * Int64(bound.step)
+      record.origin = Int64(bound.origin(of: slice))
       record.element_coefficient = Int64(bound.elementCoefficient)
       record.low = Int64(bound.low)
       record.high = Int64(bound.high)

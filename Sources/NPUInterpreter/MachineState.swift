@@ -92,7 +92,21 @@ final class MachineState: @unchecked Sendable {
     return (quads.base + slice * unitsPerSlice * Int(FURC_NPU_UNIT)).assumingMemoryBound(to: UInt8.self)
   }
 
-  /// What says something of a block of eight units: 0 the words alone, 1 the bytes alone, 2 both.
+  /// What says something of a block of eight units.
+  private enum Holding: UInt8 {
+    case words
+    case bytes
+    case both
+  }
+
+  private func holding(_ slice: Int, _ block: Int) -> Holding {
+    Holding(rawValue: isQuads(slice)[block]) ?? .words
+  }
+
+  private func hold(_ holding: Holding, _ slice: Int, _ block: Int) {
+    isQuads(slice)[block] = holding.rawValue
+  }
+
   private func isQuads(_ slice: Int) -> UnsafeMutablePointer<UInt8> {
     (isQuads.base + slice * (unitsPerSlice / 8 + 1)).assumingMemoryBound(to: UInt8.self)
   }
@@ -101,20 +115,18 @@ final class MachineState: @unchecked Sendable {
   var allBlocks: Range<Int> { 0..<(unitsPerSlice / 8) }
 
   func holdsQuads(_ slice: Int, _ blocks: Range<Int>) -> Bool {
-    let flags = isQuads(slice)
-    return blocks.allSatisfy { flags[$0] != 0 }
+    blocks.allSatisfy { holding(slice, $0) != .words }
   }
 
   /// Says that blocks were written as bytes.
   func setQuads(_ slice: Int, _ blocks: Range<Int>) {
-    let flags = isQuads(slice)
-    for block in blocks { flags[block] = 1 }
+    for block in blocks { hold(.bytes, slice, block) }
   }
 
   /// Makes bytes of a block, so that some of its units may be written as bytes.
   /// - Returns: false where its words do not fit.
   func packQuads(_ slice: Int, _ block: Int) -> Bool {
-    guard isQuads(slice)[block] == 0 else { return true }
+    guard holding(slice, block) == .words else { return true }
     return furc_npu_pack_quads(
       registers(slice) + block * 8 * wordsPerUnit, quads(slice) + block * Int(FURC_NPU_BLOCK)) != 0
   }
@@ -122,11 +134,10 @@ final class MachineState: @unchecked Sendable {
   /// Makes words of blocks, which stay bytes as well.
   func spreadQuads(_ slice: Int, _ blocks: Range<Int>) {
     guard quads != nil else { return }
-    let flags = isQuads(slice)
-    for block in blocks.clamped(to: allBlocks) where flags[block] == 1 {
+    for block in blocks.clamped(to: allBlocks) where holding(slice, block) == .bytes {
       furc_npu_spread_quads(
         quads(slice) + block * Int(FURC_NPU_BLOCK), registers(slice) + block * 8 * wordsPerUnit)
-      flags[block] = 2
+      hold(.both, slice, block)
     }
   }
 
@@ -134,8 +145,7 @@ final class MachineState: @unchecked Sendable {
   func dropQuads(_ slice: Int, _ blocks: Range<Int>) {
     guard quads != nil else { return }
     spreadQuads(slice, blocks)
-    let flags = isQuads(slice)
-    for block in blocks.clamped(to: allBlocks) { flags[block] = 0 }
+    for block in blocks.clamped(to: allBlocks) { hold(.words, slice, block) }
   }
 
   func vectors(_ slice: Int) -> UnsafeMutablePointer<UInt32> {

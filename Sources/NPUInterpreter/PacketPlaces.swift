@@ -57,8 +57,7 @@ struct PacketPlaces {
     var known: [[Int]: Int] = [:]
     return (0..<plan.slices).map { slice in
       let key = plan.body.fetch.bounds.map { bound -> Int in
-        let origin =
-          Int(bound.origin) + slice / Int(bound.divisor) % Int(bound.modulus) * Int(bound.step)
+        let origin = bound.origin(of: slice)
         let reached = TensorPlan.span(
           origin,
           plan.time.map { (plan.sizes[$0], Int(bound.coefficients[$0])) }

@@ -3,6 +3,11 @@ import Machine
 import NPUISA
 import Tensors
 
+extension TensorInstruction.Bound {
+  /// The coordinate of a slice's first packet and element at indices 0. The strict walk has its own.
+  func origin(of slice: Int) -> Int { Int(origin) + slice / Int(divisor) % Int(modulus) * Int(step) }
+}
+
 // Where a nest's packets lie, for runs that take them at once.
 extension TensorPlan {
   /// Whether packets of i8 come to the contraction or the register file as they lie, from places that differ by multiples.
