@@ -150,24 +150,26 @@ extension ProgramCompiler {
     parts[index].span = parts[index].step
     parts[index].defined = parts[index].step
     parts[index].sliceStride = digit.sliceStride
-    guard let merge = Merge(index, parts[index], whole) else { return nil }
+    guard let joining = Merge(index, parts[index], whole) else { return nil }
     let size = Placement.pack(&parts, order: order, unit: unit)
-    // Nothing of it stays where there is no room for the tile beside its parts.
-    var trial = self
-    guard let offset = trial.sram.allocate(size) else { return nil }
-    trial.temporaries.append(offset)
-    let from = trial.transposed(home, innermost: index)?.placement ?? home.placement
+    guard let offset = sram.allocate(size) else { return nil }
     let placement = Placement(sram: offset, parts, operand.type.element)
+    // Nothing is emitted where there is no room for the tile beside its parts.
+    guard let pass = MergePass(placement, joining, index, geometry.sliceCount),
+      let room = sram.allocate(pass.bytes)
+    else {
+      sram.free(offset)
+      return nil
+    }
+    temporaries += [offset, room]
+    let from = transposed(home, innermost: index)?.placement ?? home.placement
     // The switch reads blocks whole.
     if parts.contains(where: \.isUneven) {
-      trial.clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: false)
+      clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: false)
     }
-    try trial.copyValue(from, to: placement, copies: copies.filter { $0 != digit })
+    try copyValue(from, to: placement, copies: copies.filter { $0 != digit })
     let lying = Home(placement: placement, owned: offset..<(offset + size))
-    guard let pass = MergePass(placement, merge, index, geometry.sliceCount),
-      let tile = trial.merging(lying, pass, geometry.sliceCount)
-    else { return nil }
-    self = trial
+    let tile = merge(lying, pass, geometry.sliceCount, at: room)
     return Tile(
       placement: tile.placement, operand: operand, origin: origin,
       bytes: tile.owned ?? 0..<machine.sramBytesPerSlice)
@@ -204,6 +206,11 @@ extension ProgramCompiler {
   private mutating func merging(_ home: Home, _ pass: MergePass, _ sliceCount: Int) -> Home? {
     guard let offset = sram.allocate(pass.bytes) else { return nil }
     temporaries.append(offset)
+    return merge(home, pass, sliceCount, at: offset)
+  }
+
+  /// One pass of the switch into room that is there.
+  private mutating func merge(_ home: Home, _ pass: MergePass, _ sliceCount: Int, at offset: Int) -> Home {
     var (body, placement) = (pass.body, pass.placement)
     placement.base += offset
     if case .commit(var commit) = body.sink {

@@ -64,21 +64,21 @@ extension ProgramCompiler {
       }
       for (number, box) in pieces.enumerated() {
         let ranges = zip(outer, box).map {
-          NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
+          NestLoop(axis: $0.0, range: Self.indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
         }
-        let sumLoops = sums.map { loop in nestLoop(loop, 0..<count(loop), geometry, isReduced: true) }
-        let depthLoops = depth.map { [nestLoop($0, 0..<count($0), geometry, isReduced: false)] } ?? []
+        let sumLoops = sums.map { loop in Self.nestLoop(loop, 0..<count(loop), geometry, isReduced: true) }
+        let depthLoops = depth.map { [Self.nestLoop($0, 0..<count($0), geometry, isReduced: false)] } ?? []
         let loops = ranges + sumLoops + depthLoops
         if let placed {
-          stand(in: loadBox(placed, number), plan, loops, &stream)
+          Self.stand(in: loadBox(placed, number), plan, loops, &stream)
         } else if let weights {
           loadRegisters(weights, plan, loops, geometry, &stream)
         }
         let batch = ranges.filter { plan.batch.contains($0.axis) }
-        let columns = reused(ranges, plan.columns)
+        let columns = Self.reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
         last = try emit(
-          stream, batch + rows + markValidity(depthLoops, plan) + markValidity(sumLoops, plan) + columns)
+          stream, batch + rows + Self.markValidity(depthLoops, plan) + Self.markValidity(sumLoops, plan) + columns)
       }
       return last
     }
@@ -93,18 +93,18 @@ extension ProgramCompiler {
     let rowBoxes = Nest.boxes(plan.rows.map { geometry.ranges[$0].count }, capacity: cellGroups)
     for outerBox in outerBoxes {
       let ranges = zip(outer, outerBox).map {
-        NestLoop(axis: $0.0, range: indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
+        NestLoop(axis: $0.0, range: Self.indices(of: $0.0, step: $0.1, $1, geometry), step: $0.1)
       }
       for rowBox in rowBoxes {
         let rows = zip(plan.rows, rowBox).map { NestLoop(axis: $0, range: $1) }
         for (number, sumBox) in sumBoxes.enumerated() {
-          var sumLoops = zip(sums, sumBox).map { nestLoop($0, $1, geometry, isReduced: true) }
+          var sumLoops = zip(sums, sumBox).map { Self.nestLoop($0, $1, geometry, isReduced: true) }
           loadRegisters(weights, plan, ranges + sumLoops, geometry, &stream)
           stream.accumulate.start = number == 0 ? .zero : .keep
           stream.accumulate.finish = number == sumBoxes.count - 1 ? .drain : .keep
-          sumLoops = markValidity(sumLoops, plan)
+          sumLoops = Self.markValidity(sumLoops, plan)
           sumLoops[0].isKept = true
-          let columns = reused(ranges, plan.columns)
+          let columns = Self.reused(ranges, plan.columns)
           let batch = ranges.filter { plan.batch.contains($0.axis) }
           last = try emit(stream, sumLoops + batch + rows + columns)
         }
@@ -113,7 +113,7 @@ extension ProgramCompiler {
     return last
   }
 
-  private func reused(_ loops: [NestLoop], _ axes: [AxisID]) -> [NestLoop] {
+  private static func reused(_ loops: [NestLoop], _ axes: [AxisID]) -> [NestLoop] {
     loops.filter { axes.contains($0.axis) }.map { loop in
       var loop = loop
       loop.kind = .reuse
@@ -122,19 +122,19 @@ extension ProgramCompiler {
   }
 
   /// Indices of an axis that a range of loop steps covers.
-  private func indices(of axis: AxisID, step: Int, _ steps: Range<Int>, _ geometry: Geometry) -> Range<Int> {
+  private static func indices(of axis: AxisID, step: Int, _ steps: Range<Int>, _ geometry: Geometry) -> Range<Int> {
     (steps.lowerBound * step)..<min(steps.upperBound * step, geometry.ranges[axis].count)
   }
 
-  private func nestLoop(
+  private static func nestLoop(
     _ loop: (axis: AxisID, step: Int), _ steps: Range<Int>, _ geometry: Geometry, isReduced: Bool
   ) -> NestLoop {
     NestLoop(
-      axis: loop.axis, range: indices(of: loop.axis, step: loop.step, steps, geometry), step: loop.step,
+      axis: loop.axis, range: Self.indices(of: loop.axis, step: loop.step, steps, geometry), step: loop.step,
       isReduced: isReduced)
   }
 
-  private func markValidity(_ loops: [NestLoop], _ plan: Contraction) -> [NestLoop] {
+  private static func markValidity(_ loops: [NestLoop], _ plan: Contraction) -> [NestLoop] {
     loops.map { loop in
       var loop = loop
       loop.isValidity = loop.axis == plan.packet && loop.range.count % plan.packetElements != 0
@@ -252,7 +252,7 @@ extension ProgramCompiler {
   }
 
   /// Unit strides per loop step, in the order of the register axes, and the units of all.
-  private func unitStrides(
+  private static func unitStrides(
     _ plan: Contraction, _ box: [NestLoop]
   ) -> (order: [NestLoop], strides: [AxisID: Int], units: Int) {
     let order = plan.registerAxes().compactMap { entry in box.first { $0.axis == entry.axis } }
@@ -266,10 +266,10 @@ extension ProgramCompiler {
   }
 
   /// Lets the stream read a box that stands in a range of units.
-  private func stand(
+  private static func stand(
     in units: Range<Int>, _ plan: Contraction, _ box: [NestLoop], _ stream: inout Stream
   ) {
-    let (order, strides, _) = unitStrides(plan, box)
+    let (order, strides, _) = Self.unitStrides(plan, box)
     stream.registerStrides = strides
     stream.registerUnits = units
     // A box begins at its first unit, whatever its indices.
@@ -284,7 +284,7 @@ extension ProgramCompiler {
     _ stream: inout Stream
   ) {
     let operand = geometry.kernel.operands[plan.stationary]
-    let (order, unitStrides, units) = unitStrides(plan, box)
+    let (order, unitStrides, units) = Self.unitStrides(plan, box)
     var body = TensorInstruction()
     body.sliceCount = UInt16(geometry.sliceCount)
     body.fetch.element = operand.type.element
@@ -350,7 +350,7 @@ extension ProgramCompiler {
         body.fetch.bounds[index].coefficients += [Int32](repeating: 0, count: missing)
       }
     }
-    stand(in: 0..<units, plan, box, &stream)
+    Self.stand(in: 0..<units, plan, box, &stream)
     registerLoads.close(overlapping: 0..<units)
     run.append(
       .tensor(body), .sub,
