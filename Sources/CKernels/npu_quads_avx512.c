@@ -1,6 +1,5 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <string.h>
 
 #include "furc_functions.h"
 #include "furc_npu_quads.h"

@@ -78,7 +78,8 @@ extension ProgramCompiler {
         let columns = Self.reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
         last = try emit(
-          stream, batch + rows + Self.markValidity(depthLoops, plan) + Self.markValidity(sumLoops, plan) + columns)
+          stream,
+          batch + rows + Self.markValidity(depthLoops, plan) + Self.markValidity(sumLoops, plan) + columns)
       }
       return last
     }
@@ -122,7 +123,9 @@ extension ProgramCompiler {
   }
 
   /// Indices of an axis that a range of loop steps covers.
-  private static func indices(of axis: AxisID, step: Int, _ steps: Range<Int>, _ geometry: Geometry) -> Range<Int> {
+  private static func indices(of axis: AxisID, step: Int, _ steps: Range<Int>, _ geometry: Geometry) -> Range<
+    Int
+  > {
     (steps.lowerBound * step)..<min(steps.upperBound * step, geometry.ranges[axis].count)
   }
 

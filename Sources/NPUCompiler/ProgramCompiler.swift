@@ -106,6 +106,7 @@ struct ProgramCompiler {
     wordLoads = .words(machine)
     self.sharesLoads = sharesLoads
     residentBase = machine.sramBytesPerSlice - residentBytes
+    // What streams is loaded when it comes: no kernel leaves too little time.
     if residentBytes == 0 { beside.sharing = 1 << 40 }
     sram = memory(residentBase)
     // A dry run only counts what they take.

@@ -67,8 +67,15 @@ private struct NodeClass: Hashable {
 private struct Memo {
   private struct Key: Hashable {
     var node: Int
-    var layouts: [Layout?]
+    var place: Place
     var effort: Int
+  }
+
+  /// Where a kernel is placed.
+  struct Place: Hashable {
+    /// Of its operands.
+    var layouts: [Layout?]
+    /// Whether no load can come beside the kernel before. How much can is not told apart.
     var isAlone: Bool
   }
 
@@ -81,11 +88,8 @@ private struct Memo {
     return number
   }
 
-  /// - Parameter isAlone: whether no load can come beside the kernel before. How much can is not told apart.
-  mutating func outcomes(
-    _ node: Int, _ layouts: [Layout?], effort: Int, isAlone: Bool, make: () -> [Outcome]
-  ) -> [Outcome] {
-    let key = Key(node: node, layouts: layouts, effort: effort, isAlone: isAlone)
+  mutating func outcomes(_ node: Int, _ place: Place, effort: Int, make: () -> [Outcome]) -> [Outcome] {
+    let key = Key(node: node, place: place, effort: effort)
     if let known = found[key] { return known }
     let made = make()
     found[key] = made
@@ -144,24 +148,17 @@ extension ProgramCompiler {
   ) -> [ProgramCompiler] {
     guard let first = beam.first else { return [] }
     let number = memo.number(of: NodeClass(node, in: first))
-    struct Place: Hashable {
-      var layouts: [Layout?]
-      var isAlone: Bool
-    }
-    var seen: [Place: [Outcome]] = [:]
+    var seen: [Memo.Place: [Outcome]] = [:]
     var found: [(state: Int, outcome: Outcome, rank: Double)] = []
     var foreseen: [[Layout?]: Int] = [:]
     let beside = readers.beside(node.result)
     for (index, state) in beam.enumerated() {
-      let place = Place(
+      let place = Memo.Place(
         layouts: node.operands.map { Layout(state.homes[$0]) }, isAlone: state.beside.sharing == 0)
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
       let outcomes =
-        seen[place]
-        ?? memo.outcomes(number, place.layouts, effort: effort, isAlone: place.isAlone) {
-          state.outcomes(node, effort: effort)
-        }
+        seen[place] ?? memo.outcomes(number, place, effort: effort) { state.outcomes(node, effort: effort) }
       seen[place] = outcomes
       let others = beside.map { Layout(state.homes[$0]) }
       for outcome in outcomes {

@@ -15,7 +15,7 @@ struct Work {
   var contractions = 0
 
   /// Time of main beside which the first load of the next kernel may come.
-  struct Beside: Hashable {
+  struct Beside {
     /// Of instructions that leave it all it needs, and of those that leave it the second port.
     var sharing = 0
     var switching = 0

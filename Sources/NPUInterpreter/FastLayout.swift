@@ -130,6 +130,7 @@ struct FastLayout {
 final class FastScratch {
   let packets = Growing()
   let masks = Growing()
+  let sides = Growing()
   let words = Growing()
   let sums = Growing()
 

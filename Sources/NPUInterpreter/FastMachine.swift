@@ -50,16 +50,12 @@ final class FastMachine {
     {
       return try plan.copy(state)
     }
-    if case .tensor(_, let fast?) = bound[context][position], let load = fast.load {
-      return fast.run(load, state, threads: threads)
+    guard case .tensor(_, let fast?) = bound[context][position] else {
+      return land(try compute(context, position))
     }
-    if case .tensor(_, let fast?) = bound[context][position], let move = fast.move {
-      return fast.run(move, state, threads: threads)
-    }
-    if case .tensor(_, let fast?) = bound[context][position], !fast.readsItsDestination {
-      return land(try compute(context, position, landsAtOnce: true))
-    }
-    land(try compute(context, position))
+    if let load = fast.load { return fast.run(load, state, threads: threads) }
+    if let move = fast.move { return fast.run(move, state, threads: threads) }
+    land(try compute(context, position, landsAtOnce: !fast.readsItsDestination))
   }
 
   private func staging(_ context: Int, _ count: Int) throws(Diagnostic) -> Bytes {

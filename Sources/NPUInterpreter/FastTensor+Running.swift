@@ -110,7 +110,7 @@ extension FastTensor {
     let slices = plan.slices
     let (classes, places) = try product.maySkip ? places(work.state, threads: work.threads) : ([], [])
     let sideBytes = places.map(\.sideBytes).max() ?? 0
-    nonisolated(unsafe) let sides = try scratch.masks.reserve(slices * sideBytes)
+    nonisolated(unsafe) let sides = try scratch.sides.reserve(slices * sideBytes)
       .assumingMemoryBound(to: Int8.self)
     let operands = Parallel.map(slices, threads: work.threads) { slice in
       product.operands(
@@ -181,8 +181,7 @@ extension FastTensor {
     // Found before threads ask for them.
     let (groups, _) = (groupsOfSame, operandBytes)
     let statuses = Parallel.map(groups.count, threads: work.threads) { number -> Status in
-      let first = groups[number][0]
-      let ring = first - self.digit(first) * Int(self.body.reducer.stride)
+      let ring = self.firstOfRing(groups[number][0])
       let sums = UnsafeMutableRawPointer(self.words(of: ring, work))
       return self.finishAndLand(groups[number], sums, work, inParts: product.parts != nil)
         ? .done : .badConstant
@@ -356,6 +355,9 @@ extension FastTensor {
   }
 
   func digit(_ slice: Int) -> Int { slice / Int(body.reducer.stride) % Int(body.reducer.size) }
+
+  /// The slice with digit 0 among those that the reducer adds to this one.
+  func firstOfRing(_ slice: Int) -> Int { slice - digit(slice) * Int(body.reducer.stride) }
 
   func goesOn(_ slice: Int) -> Bool {
     body.reducer.kind == .none || body.reducer.output != .one || digit(slice) == 0

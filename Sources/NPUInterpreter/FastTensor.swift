@@ -53,8 +53,7 @@ final class FastTensor: @unchecked Sendable {
     let reducer = body.reducer
     var groups: [[Int]: [Int]] = [:]
     for slice in 0..<plan.slices where goesOn(slice) {
-      let digit = digit(slice)
-      groups[[slice - digit * Int(reducer.stride), reducer.part(of: digit)], default: []].append(slice)
+      groups[[firstOfRing(slice), reducer.part(of: digit(slice))], default: []].append(slice)
     }
     return groups.values.sorted { $0[0] < $1[0] }
   }()
@@ -327,7 +326,7 @@ extension FastTensor {
     _ slice: Int, _ words: UnsafeMutableRawPointer, _ sums: UnsafeMutableRawPointer
   ) -> Bool {
     let reducer = body.reducer
-    let first = slice - digit(slice) * Int(reducer.stride)
+    let first = firstOfRing(slice)
     let kind =
       switch reducer.kind {
       case .maximum: FURC_NPU_MAXIMUM
