@@ -28,7 +28,9 @@ extension ProgramCompiler {
       let work = step.1
       return NPUCompiler.Decision(
         kernel: number, placement: step.0.text,
-        cycles: [work.main, work.sub, work.copies, work.streamed].map { $0 / machine.ticksPerCycle })
+        cycles: [work.main, work.sub, work.copies, work.streamed + work.staged].map {
+          $0 / machine.ticksPerCycle
+        })
     }
   }
 }
@@ -37,7 +39,7 @@ extension ProgramCompiler.Choice {
   var text: String {
     let prefix = relief == .none ? "" : "\(relief): "
     return switch mapping {
-    case .tiled(let geometry, let spreads): prefix + "\(geometry.text) \(spreads ? "dealt" : "own")"
+    case .tiled(let geometry, let standing): prefix + "\(geometry.text) \(standing)"
     case .sliced(let geometry, let flitAxis):
       prefix + "\(geometry.text) flits along \(flitAxis.map { geometry.kernel.axes[$0].name } ?? "nothing")"
     case .local(let geometry, let flitAxis):

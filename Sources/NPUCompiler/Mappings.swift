@@ -33,8 +33,9 @@ extension ProgramCompiler {
       where !tilings.contains(where: geometry.isCutLike) {
         tilings.append(geometry)
       }
-      for geometry in tilings where tiling(node, geometry) != nil {
-        mappings += [.tiled(geometry, spreads: true), .tiled(geometry, spreads: false)]
+      for geometry in tilings {
+        guard let tiled = tiling(node, geometry) else { continue }
+        mappings += standings(tiled).map { .tiled(geometry, $0) }
       }
       if !mappings.isEmpty { return mappings }
       let others = slicings(node, kernel, limit: effort) + tiles(node, kernel, limit: effort / 4)
@@ -57,6 +58,14 @@ extension ProgramCompiler {
     let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }
     return TiledContraction(
       geometry, isConstant: isConstant, contiguous: contiguousSum(node, geometry.kernel), machine)
+  }
+
+  /// How slices may have the constant of a contraction.
+  private func standings(_ tiled: TiledContraction) -> [Standing] {
+    guard tiled.streamed.sliceCount > tiled.digit.count else { return [.dealt] }
+    // The ring takes a cycle for a unit and every slice that it passes, a load of all two.
+    let isFar = tiled.digit.sliceStride == 1 && tiled.digit.count > 2
+    return resident != nil && isFar ? [.dealt, .own, .staged] : [.dealt, .own]
   }
 
   /// The summed axis whose elements follow each other where the streamed operand lies.

@@ -180,7 +180,7 @@ extension ProgramCompiler {
     let counts = axes.map { (geometry.ranges[$0.axis].count + $0.step - 1) / $0.step }
     let bytes = counts.reduce(machine.packetBytes * plan.lanes, *)
     // Short rings load fast; longer ones take less room.
-    return try placeStanding(constants, node, ring: bytes > 4096 ? machine.slices : 8, mayOwn: true) {
+    return try placeStanding(constants, node, .dealt, most: bytes > 4096 ? machine.slices : 8, mayOwn: true) {
       constant, size in
       UnitImage(
         constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,

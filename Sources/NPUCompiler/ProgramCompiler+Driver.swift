@@ -9,7 +9,7 @@ extension ProgramCompiler {
   struct Choice {
     enum Mapping {
       case sliced(Geometry, flitAxis: AxisID?)
-      case tiled(Geometry, spreads: Bool)
+      case tiled(Geometry, Standing)
       /// A move within slices.
       case local(Geometry, flitAxis: AxisID?)
       /// A move that packs the channels of pixels.
@@ -177,9 +177,9 @@ extension ProgramCompiler {
   mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
     switch mapping {
     case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
-    case .tiled(let geometry, let spreads):
+    case .tiled(let geometry, let standing):
       guard let tiled = tiling(node, geometry) else { throw .doesNotFit("no contraction") }
-      let result = try emitTiled(node, tiled, spreads: spreads)
+      let result = try emitTiled(node, tiled, standing)
       settle(node.result, result.placement, owned: result.bytes)
     case .local(let geometry, let flitAxis): try emitLocalMove(node, geometry, flitAxis: flitAxis)
     case .packed(let geometry): try emitPacking(node, geometry)

@@ -22,7 +22,7 @@ private struct TiledLoop {
 extension ProgramCompiler {
   /// Runs a contraction with a constant as a geometry cuts it; leaves the result in SRAM.
   mutating func emitTiled(
-    _ node: KernelNode, _ tiled: TiledContraction, spreads: Bool
+    _ node: KernelNode, _ tiled: TiledContraction, _ standing: Standing
   ) throws(Failure) -> Tile {
     let (plan, kernel) = (tiled.plan, tiled.plan.kernel)
     let operand = kernel.operands[plan.streamed]
@@ -34,12 +34,11 @@ extension ProgramCompiler {
     let main = try tile(
       plan.streamed, of: node, tiled.streamed, contiguous: dimension, isMasked: true)
     let (program, indices) = vectorProgram(of: kernel, streamed: nil)
-    let standing = try placeStanding(
+    let placed = try placeStanding(
       tiled.constants(machine, boxes, columnConstants(indices, of: node, tiled.left, along: tiled.lane)),
-      node,
-      ring: spreads ? machine.slices : 1
+      node, standing, most: machine.slices
     ) { tiled.image($0, packetBytes: $1) }
-    let sources = try standingSources(indices, of: node, tiled.left, along: tiled.lane, standing)
+    let sources = try standingSources(indices, of: node, tiled.left, along: tiled.lane, placed)
     let result = try resultTile(node, tiled.left, innermost: tiled.lane, rounding: 8)
     var stream = Stream(
       geometry: tiled.streamed, main: main, program: program, sources: sources, result: result,
@@ -75,7 +74,7 @@ extension ProgramCompiler {
             continue
           }
           let first = run.work
-          let units = loadBox(standing, number)
+          let units = loadBox(placed, number)
           try contract(boxes[number], piece, rows, units.lowerBound, units, tiled, stream)
           if isDry { timed.append((shape, run.work - first)) }
         }

@@ -58,14 +58,16 @@ struct ProgramCompiler {
   var engineTicks = (values: 0, streams: 0)
   /// The completions, by engine, of the copy emitted last.
   var copyEnds: [Wait] = []
-  /// Of a dry run: ticks of copies that hold the work up, and of constants that stream.
+  /// Of a dry run: ticks of copies that hold the work up, of constants that stream, and of those that are staged.
   var copyTicks = 0
   var streamTicks = 0
+  var stagingTicks = 0
   /// Of a search: what the work takes, what streams beside it, and how the kernels were placed.
   var computeTicks = 0
   var countedStreamTicks = 0
   /// What the kernel before leaves the next load.
   var beside = Work.Beside()
+  var staging = Work.Staging()
   var choices: [Choice] = []
   /// Whether values went to DRAM that the choices would have left in SRAM.
   var neededMoreRoom = false
@@ -137,8 +139,9 @@ struct ProgramCompiler {
     return address
   }
 
-  mutating func allocateSRAM(_ bytes: Int, for what: String) throws(Failure) -> Int {
-    guard let offset = sram.allocate(bytes) else {
+  /// - Parameter isEarly: whether what fills it may come before the kernel.
+  mutating func allocateSRAM(_ bytes: Int, isEarly: Bool = false, for what: String) throws(Failure) -> Int {
+    guard let offset = sram.allocate(bytes, isEarly: isEarly) else {
       throw .doesNotFit("\(what) needs \(bytes) bytes of a slice, free are \(sram.freeBytes)")
     }
     return offset
@@ -182,6 +185,7 @@ struct ProgramCompiler {
       dropIfUnused(operand)
     }
     dropIfUnused(node.result)
+    sram.begin()
   }
 
   mutating func dropIfUnused(_ buffer: BufferID) {

@@ -197,9 +197,9 @@ extension ProgramCompiler {
     var isHidden = false
     var fastest: Int?
     for (least, mapping) in ranked(mappings(node, kernel, effort: effort), node) {
-      if case .tiled(_, spreads: false) = mapping, isHidden { continue }
+      if case .tiled(_, let standing) = mapping, standing != .dealt, isHidden { continue }
       if let fastest, least > Self.slack * fastest { break }
-      isHidden = false
+      if case .tiled(_, .dealt) = mapping { isHidden = false }
       var next = self
       guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
@@ -218,7 +218,7 @@ extension ProgramCompiler {
       let spent = next.spent(since: self)
       let ticks = spent.ticks(after: beside)
       fastest = min(fastest ?? ticks, ticks)
-      if case .tiled(_, spreads: true) = mapping {
+      if case .tiled(_, .dealt) = mapping {
         isHidden = ticks == spent.main + spent.copies
       }
       outcomes.append(
@@ -314,12 +314,13 @@ extension ProgramCompiler {
     var spent = run.work - before.run.work
     spent.copies = copyTicks - before.copyTicks
     spent.streamed = streamTicks - before.streamTicks
+    spent.staged = stagingTicks - before.stagingTicks
     return spent
   }
 
   /// Ticks, with a price on what stays resident; after `spent` more.
   private func rank(adding spent: Work = Work(), _ demand: Int = 0) -> Double {
-    let compute = computeTicks + spent.ticks(after: beside)
+    let compute = computeTicks + spent.ticks(after: beside) + staging.wait(spent, at: computeTicks)
     let stream = countedStreamTicks + streamed(spent)
     return Double(max(compute, stream)) + Double(min(compute, stream)) / hiddenTicks
       + Double(residentDemand + demand) * residentPrice
@@ -330,7 +331,9 @@ extension ProgramCompiler {
 
   /// Adds what a node costs.
   private mutating func count(_ spent: Work, _ choice: Choice) {
-    computeTicks += spent.ticks(after: beside)
+    let now = computeTicks
+    computeTicks += spent.ticks(after: beside) + staging.wait(spent, at: now)
+    staging.add(spent, at: now)
     // What streams comes when it comes.
     if resident != nil { beside = spent.beside(after: beside) }
     countedStreamTicks += streamed(spent)

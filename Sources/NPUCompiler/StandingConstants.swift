@@ -38,14 +38,27 @@ struct StandingConstants {
   }
 }
 
+/// How slices that need the same units of a constant have them.
+enum Standing {
+  /// Each holds a part, which the switch brings to all on loading.
+  case dealt
+  /// Each holds all.
+  case own
+  /// Each holds a part, and engines bring it to all before they load: what the switch takes long for where such slices lie far
+  /// apart, and what there is no room for all the time.
+  case staged
+}
+
 /// Standing constants in SRAM: all of a slice's units, or every `ring`-th of each box; and the words per column.
 struct PlacedConstants {
   var constants: StandingConstants
   var ring: Int
   var inner: Int
-  /// Where the packets of each box begin, in packets.
+  /// Whether engines bring the parts to all slices before they load.
+  var isStaged = false
+  /// Where the packets of each box begin when they are loaded, in packets.
   var starts: [Int]
-  /// The units in SRAM.
+  /// The units in SRAM when they are loaded.
   var bytes = 0..<0
   /// The units of the only box, if a load brings them, perhaps with those of other kernels.
   var units: Range<Int>?
@@ -54,11 +67,20 @@ struct PlacedConstants {
 
   var words: StandingConstants.ColumnWords { constants.words }
 
-  /// How the units lie.
+  /// How the units lie when they are loaded.
   var form: LoadQueue.Form {
     LoadQueue.Form(
-      slices: constants.slices, ring: ring, inner: inner, element: constants.operand.type.element,
+      slices: constants.slices, ring: isStaged ? 1 : ring, inner: isStaged ? 1 : inner,
+      element: constants.operand.type.element,
       zeroPoint: Int16(constants.operand.pre.subtractedInteger ?? 0))
+  }
+
+  /// The slice of the ring that holds a unit between runs, and where: of a box every `ring`-th, or what follows each other.
+  func place(of unit: Int, _ index: Int, of box: Int) -> (part: Int, packet: Int) {
+    guard isStaged else { return (index % ring, starts[box] + index / ring) }
+    let units = constants.boxes.last?.upperBound ?? 0
+    let part = (units + ring - 1) / ring
+    return (unit / part, unit % part)
   }
 }
 
@@ -115,11 +137,11 @@ extension ProgramCompiler {
 
   /// Brings the constants to SRAM: each block to its slices, whole, or dealt out along the slices that share it.
   /// - Parameters:
-  ///   - most: the longest ring of slices that hold a part each; 1 lets each hold all.
+  ///   - most: the longest ring of slices that hold a part each.
   ///   - mayOwn: whether each holds all where that loads so much faster that it is worth the room.
   ///   - image: packs the constant in units of so many bytes, block after block.
   mutating func placeStanding(
-    _ constants: StandingConstants, _ node: KernelNode, ring most: Int, mayOwn: Bool = false,
+    _ constants: StandingConstants, _ node: KernelNode, _ standing: Standing, most: Int, mayOwn: Bool = false,
     image: (Tensor, Int) -> [UInt8]
   ) throws(Failure) -> PlacedConstants {
     let size = machine.packetBytes
@@ -130,7 +152,10 @@ extension ProgramCompiler {
     let inner = low > 1 ? 1 : count
     // Rings are powers of two.
     ring = inner & (inner - 1) == 0 ? ring & -ring : 1
-    while ring > most { ring /= 2 }
+    while ring > (standing == .own ? 1 : most) { ring /= 2 }
+    guard standing != .staged || (resident != nil && ring > 1) else {
+      throw .doesNotFit("no slices share constants")
+    }
     let units = constants.boxes.last?.upperBound ?? 0
     if mayOwn { ring = self.ring(ring, inner, units, slices, constants.operand.type.element, registerLoads) }
     let capacity = machine.registerFileBytes / size
@@ -148,9 +173,15 @@ extension ProgramCompiler {
     let room = words.packets * 8 <= limit / 2 ? limit / 2 : limit
     while words.ring > 1, words.count > room { words.ring /= 2 }
     var perSlice = 0
-    for range in constants.boxes {
-      placed.starts.append(perSlice)
-      perSlice += (range.count + ring - 1) / ring
+    if standing == .staged {
+      placed.isStaged = true
+      placed.starts = constants.boxes.map(\.lowerBound)
+      perSlice = (units + ring - 1) / ring
+    } else {
+      for range in constants.boxes {
+        placed.starts.append(perSlice)
+        perSlice += (range.count + ring - 1) / ring
+      }
     }
     words.start = perSlice * size
     placed.constants.words = words
@@ -195,6 +226,15 @@ extension ProgramCompiler {
       placed.firstWord = load.base
       emit(load, \.wordLoads)
     }
+    if standing == .staged {
+      let (offset, isLoad) = try placeConstant(words.start, what)
+      guard isLoad else { throw .doesNotFit(what) }
+      bring(0..<words.start, to: offset, isLoad: true)
+      placed.bytes = try stage(
+        offset..<(offset + words.start), parts: (ring, low > 1 ? 1 : count),
+        apart: [(count, stride)] + copies, what)
+      return placed
+    }
     let form = placed.form
     if constants.boxes.count == 1, registerLoads.fitsHalf(perSlice, form) {
       let load = try place(\.registerLoads, perSlice, form, what)
@@ -208,6 +248,41 @@ extension ProgramCompiler {
       bring(0..<words.start, to: offset, isLoad: isLoad)
     }
     return placed
+  }
+
+  /// Brings the parts of a ring together in every slice of it, in room that the kernel has for a while.
+  /// - Parameters:
+  ///   - range: of each part.
+  ///   - parts: slices of a ring, and how far they are apart.
+  ///   - apart: digits that tell rings apart.
+  private mutating func stage(
+    _ range: Range<Int>, parts: (count: Int, distance: Int), apart: [(count: Int, distance: Int)],
+    _ what: String
+  ) throws(Failure) -> Range<Int> {
+    let target = try allocateSRAM(parts.count * range.count, isEarly: true, for: what)
+    temporaries.append(target)
+    let distance = Int64(parts.distance * window)
+    let rings = apart.filter { $0.count > 1 }.map {
+      let distance = Int64($0.distance * window)
+      return DMAInstruction.Loop(UInt32($0.count), source: distance, destination: distance)
+    }
+    let sources = DMAInstruction.Loop(
+      UInt32(parts.count), source: distance, destination: Int64(range.count))
+    // Both engines, half of the slices each.
+    var start = 0
+    while start < range.count {
+      let run = min(4096, range.count - start)
+      let halves = [0, parts.count / 2].map { first in
+        DMAInstruction(
+          from: .init(.sram, Int64(range.lowerBound + start)),
+          to: .init(.sram, Int64(target + start) + Int64(first) * distance), run: UInt32(run),
+          rings + [.init(UInt32(parts.count / 2), source: 0, destination: distance)].filter { $0.size > 1 }
+            + [sources])
+      }
+      copyAside(halves)
+      start += run
+    }
+    return target..<(target + parts.count * range.count)
   }
 
   /// The ring to deal packets out over: 1 where a load of all from every slice's own SRAM, perhaps together with others, is worth
@@ -271,7 +346,8 @@ extension ProgramCompiler {
       for owner in 0..<blocks {
         for (number, range) in placed.constants.boxes.enumerated() {
           for (index, unit) in range.enumerated() {
-            let target = (owner * ring + index % ring) * bytes + (placed.starts[number] + index / ring) * size
+            let (part, place) = placed.place(of: unit, index, of: number)
+            let target = (owner * ring + part) * bytes + place * size
             let source = owner * perBlock + unit * size
             for byte in 0..<size { dealt[target + byte] = whole[source + byte] }
           }
@@ -304,8 +380,8 @@ extension ProgramCompiler {
   mutating func loadBox(_ placed: PlacedConstants, _ number: Int) -> Range<Int> {
     if let units = placed.units { return units }
     let slices = placed.constants.slices
-    let packets = (placed.constants.boxes[number].count + placed.ring - 1) / placed.ring
     let form = placed.form
+    let packets = (placed.constants.boxes[number].count + form.ring - 1) / form.ring
     let units = registerLoads.count(packets, form)
     let base = registerLoads.fitsHalf(packets, form) ? registerLoads.turn() : 0
     registerLoads.close(overlapping: base..<(base + units))

@@ -18,9 +18,19 @@ struct ValueMemory {
   private var sizes: [Int: Int] = [:]
   private var live = 0
   /// Lifetimes so far, in the order of their beginnings, and whose they are by offset; nil where nobody asks.
-  private var lifetimes: [(start: Int, end: Int, size: Int)]?
+  private var lifetimes: [Lifetime]?
   private var open: [Int: Int] = [:]
   private var clock = 0
+  /// When this kernel began, and the two before it.
+  private var begins = (now: 0, before: 0, beforeThat: 0)
+
+  private struct Lifetime {
+    var start: Int
+    var end: Int
+    var size: Int
+    /// From when on it should be free already, so that a copy may fill it early.
+    var wanted: Int
+  }
 
   private static let alignment = 64
 
@@ -51,8 +61,13 @@ struct ValueMemory {
     if case .counted = policy { capacity - live } else { intervals.freeBytes }
   }
 
-  /// - Parameter start: the lowest offset allowed; plans have their own.
-  mutating func allocate(_ bytes: Int, from start: Int = 0) -> Int? {
+  /// The kernel that follows begins.
+  mutating func begin() { begins = (clock, begins.now, begins.before) }
+
+  /// - Parameters:
+  ///   - start: the lowest offset allowed; plans have their own.
+  ///   - isEarly: whether what fills it may come during the two kernels before.
+  mutating func allocate(_ bytes: Int, from start: Int = 0, isEarly: Bool = false) -> Int? {
     let size = max(bytes, 1).roundedUp(toMultipleOf: Self.alignment)
     let offset: Int?
     switch policy {
@@ -66,7 +81,8 @@ struct ValueMemory {
     live += size
     sizes[offset] = size
     if let count = lifetimes?.count {
-      lifetimes?.append((clock, clock, size))
+      lifetimes?.append(
+        Lifetime(start: clock, end: clock, size: size, wanted: isEarly ? begins.beforeThat : clock))
       open[offset] = count
     }
     clock += 1
@@ -81,15 +97,12 @@ struct ValueMemory {
   }
 
   /// Offsets for the lifetimes recorded; nil where none were found. What takes the place of a value waits until that has been
-  /// read: where there is room, places stay empty for a while.
+  /// read: where there is room, places are free early for what may come early, and stay empty for a while.
   func plan() -> [Int]? {
     guard let lifetimes else { return nil }
-    let endless = Set(open.values)
-    for rest in Self.rests {
-      let buffers = lifetimes.enumerated().map { index, lifetime in
-        StaticAllocator.Buffer(
-          lifetime.start..<(endless.contains(index) ? clock : max(lifetime.end, lifetime.start + 1) + rest),
-          size: lifetime.size, alignment: Self.alignment)
+    for (share, rest) in Self.rests {
+      let buffers = loosened(lifetimes, upTo: capacity / 16 * share, rest: rest).map {
+        StaticAllocator.Buffer($0.start..<$0.end, size: $0.size, alignment: Self.alignment)
       }
       let limit = rest == 0 ? StaticAllocator.defaultNodeLimit : 0
       if let offsets = StaticAllocator.solve(buffers, capacity: capacity, nodeLimit: limit).offsets {
@@ -99,6 +112,35 @@ struct ValueMemory {
     return nil
   }
 
-  /// Allocations and frees that a place stays empty for.
-  private static let rests = [32, 16, 8, 4, 0]
+  /// Sixteenths of the capacity that lifetimes may be loosened up to, and allocations and frees that a place stays empty for.
+  private static let rests = [(16, 32), (15, 32), (14, 32), (13, 16), (12, 8), (8, 4), (0, 0)]
+
+  /// Lifetimes that begin as early as is wanted and end up to `rest` later, as far as no more than `limit` bytes live at once.
+  private func loosened(_ lifetimes: [Lifetime], upTo limit: Int, rest: Int) -> [Lifetime] {
+    var loose = lifetimes
+    let endless = Set(open.values)
+    for index in loose.indices {
+      loose[index].end = endless.contains(index) ? clock : max(loose[index].end, loose[index].start + 1)
+    }
+    var live = [Int](repeating: 0, count: clock + 1)
+    for lifetime in loose { for time in lifetime.start..<lifetime.end { live[time] += lifetime.size } }
+    for index in loose.indices {
+      while loose[index].start > loose[index].wanted {
+        let time = loose[index].start - 1
+        guard live[time] + loose[index].size <= limit else { break }
+        live[time] += loose[index].size
+        loose[index].start = time
+      }
+    }
+    // Each in turn a little.
+    for _ in 0..<rest {
+      for index in loose.indices {
+        let time = loose[index].end
+        guard time < clock, live[time] + loose[index].size <= limit else { continue }
+        live[time] += loose[index].size
+        loose[index].end = time + 1
+      }
+    }
+    return loose
+  }
 }

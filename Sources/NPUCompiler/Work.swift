@@ -11,6 +11,8 @@ struct Work {
   /// Copies that hold the work up, and constants that stream beside it.
   var copies = 0
   var streamed = 0
+  /// Copies that bring resident constants together, before the loads.
+  var staged = 0
   /// Instructions that contract: each waits for a load.
   var contractions = 0
 
@@ -19,6 +21,26 @@ struct Work {
     /// Of instructions that leave it all it needs, and of those that leave it the second port.
     var sharing = 0
     var switching = 0
+  }
+
+  /// When the engines have time to bring constants together: in order, and during the two kernels before.
+  struct Staging {
+    /// Ticks of the work: when the engines are free, and when the two kernels before began.
+    private var free = 0
+    private var begins = (before: 0, beforeThat: 0)
+
+    /// How long the kernel that begins at `now` waits for what is staged.
+    func wait(_ spent: Work, at now: Int) -> Int {
+      spent.staged > 0 ? max(max(free, begins.beforeThat) + spent.staged - now, 0) : 0
+    }
+
+    /// The kernel that began at `now` is placed.
+    mutating func add(_ spent: Work, at now: Int) {
+      if spent.staged > 0 { free = max(free, begins.beforeThat) + spent.staged }
+      // Copies of values are in the same queues.
+      if spent.copies > 0 { free = max(free, now) + spent.copies }
+      begins = (now, begins.before)
+    }
   }
 
   /// Until the work is done. Constants come by halves: those of the first contraction beside what was before it, the others
@@ -50,6 +72,7 @@ struct Work {
       mainSharing: combine(mainSharing, other.mainSharing),
       mainSwitching: combine(mainSwitching, other.mainSwitching),
       subSwitching: combine(subSwitching, other.subSwitching), copies: combine(copies, other.copies),
-      streamed: combine(streamed, other.streamed), contractions: combine(contractions, other.contractions))
+      streamed: combine(streamed, other.streamed),
+      staged: combine(staged, other.staged), contractions: combine(contractions, other.contractions))
   }
 }

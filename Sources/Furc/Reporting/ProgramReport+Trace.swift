@@ -38,17 +38,21 @@ extension ProgramReport {
     let kernel = Int(instruction.kernel)
     let name =
       kernel < entries.count && !entries[kernel].name.isEmpty ? entries[kernel].name : "kernel \(kernel)"
+    var arguments: [JSON.Member] = [
+      .init("kernel", .integer(kernel)), .init("position", .integer(entry.position)),
+      .init("cycles", .number(machine.exactCycles(entry.endTick - entry.startTick), decimals: 2)),
+    ]
+    if case .tensor(let stages, _) = instruction.duration(
+      on: machine, context: Context(index: entry.context), programs: device.program.programs)
+    {
+      arguments += stages.named.map { .init($0.name, .integer($0.cycles)) }
+    }
     return .object([
       .init("name", .string(name)), .init("cat", .string(instruction.work)), .init("ph", .string("X")),
       .init("ts", .number(machine.microseconds(entry.startTick), decimals: 6)),
       .init("dur", .number(machine.microseconds(entry.endTick - entry.startTick), decimals: 6)),
       .init("pid", .integer(process)), .init("tid", .integer(entry.context)),
-      .init(
-        "args",
-        .object([
-          .init("kernel", .integer(kernel)), .init("position", .integer(entry.position)),
-          .init("cycles", .number(machine.exactCycles(entry.endTick - entry.startTick), decimals: 2)),
-        ])),
+      .init("args", .object(arguments)),
     ])
   }
 }
@@ -64,6 +68,13 @@ extension DeviceReport {
   var phases: [Phase] {
     let run = Phase(name: "run", isLoad: false, timing: run)
     return (load.map { [Phase(name: "load", isLoad: true, timing: $0)] } ?? []) + [run]
+  }
+}
+
+extension Stages {
+  /// Those that take time, by name, in the order of the tensor unit.
+  fileprivate var named: [(name: String, cycles: Int)] {
+    ([("issue", issue)] + concurrent + [("latency", latency)]).filter { $0.cycles > 0 }
   }
 }
 
