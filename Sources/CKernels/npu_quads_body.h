@@ -1,6 +1,6 @@
 /* Included once per level, with LEVEL(name), the types of sums and weights, and a target attribute in force:
-   sums_t, weights_t, sums_zero, sums_add(sums, weights, four elements), sums_out(sums, eight words), weights_of;
-   ELEMENT_OFFSET, which sums_add adds to every element. */
+   sums_t, weights_t, elements_t, sums_zero, weights_of, elements_of(four elements), sums_add(sums, weights, elements),
+   sums_put(sums, eight words that they are too large by, eight words); ELEMENT_OFFSET, which sums_add adds to every element. */
 
 FURC_INLINE const int8_t *place_of(
     const furc_npu_quads *job, const furc_npu_operands *slice, int64_t pixel, int64_t k) {
@@ -27,7 +27,8 @@ FURC_INLINE const int8_t *place_of(
           weights_t weights[GROUPS];                                                                            \
           for (int g = 0; g < GROUPS; g++) weights[g] = weights_of(w + job->wb[group + g] + 32 * q);            \
           for (int i = 0; i < PIXELS; i++) {                                                                    \
-            for (int g = 0; g < GROUPS; g++) sums_add(&sums[i][g], weights[g], x[i] + 4 * q);                   \
+            elements_t elements = elements_of(x[i] + 4 * q);                                                    \
+            for (int g = 0; g < GROUPS; g++) sums_add(&sums[i][g], weights[g], elements);                       \
           }                                                                                                     \
         }                                                                                                       \
       }                                                                                                         \
@@ -39,13 +40,9 @@ QUADS_TILE(4, 1)
 QUADS_TILE(1, 2)
 QUADS_TILE(1, 1)
 
-/* Without what the offset and the zero point in every element added. */
-FURC_INLINE void put_sums(
-    const furc_npu_quads *job, sums_t sums, int64_t pixel, int64_t group, const uint32_t *correction, int32_t *result) {
-  uint32_t words[8];
-  sums_out(sums, words);
-  int32_t *out = result + pixel * job->row + job->rb[group];
-  for (int l = 0; l < 8; l++) out[l] = (int32_t)(words[l] - correction[l]);
+/* Where the sums of a group come to lie. */
+FURC_INLINE int32_t *sums_place(const furc_npu_quads *job, int64_t pixel, int64_t group, int32_t *result) {
+  return result + pixel * job->row + job->rb[group];
 }
 
 #define QUADS_ROW(QUADS, GROUPS)                                                                                \
@@ -57,13 +54,17 @@ FURC_INLINE void put_sums(
       sums_t sums[4][GROUPS];                                                                                   \
       tile_4_##GROUPS(job, QUADS, pixel, group, sums);                                                                 \
       for (int i = 0; i < 4; i++) {                                                                             \
-        for (int g = 0; g < GROUPS; g++) put_sums(job, sums[i][g], pixel + i, group + g, correction[g], result); \
+        for (int g = 0; g < GROUPS; g++) {                                                                      \
+          sums_put(sums[i][g], correction[g], sums_place(job, pixel + i, group + g, result));                   \
+        }                                                                                                       \
       }                                                                                                         \
     }                                                                                                           \
     for (; pixel < job->pixels; pixel++) {                                                                      \
       sums_t sums[1][GROUPS];                                                                                   \
       tile_1_##GROUPS(job, QUADS, pixel, group, sums);                                                                 \
-      for (int g = 0; g < GROUPS; g++) put_sums(job, sums[0][g], pixel, group + g, correction[g], result);      \
+      for (int g = 0; g < GROUPS; g++) {                                                                        \
+        sums_put(sums[0][g], correction[g], sums_place(job, pixel, group + g, result));                         \
+      }                                                                                                         \
     }                                                                                                           \
   }
 
@@ -80,10 +81,13 @@ static void correct(const furc_npu_quads *job, int64_t group, uint32_t *correcti
   for (int64_t s = 0; s < job->slice_count; s++) {
     for (int64_t k = 0; k < job->count; k++) {
       const int8_t *w = job->slices[s].w + job->wo[k] + job->wb[group];
-      for (int q = 0; q < job->packet / 4; q++) sums_add(&sums, weights_of(w + 32 * q), ones);
+      for (int q = 0; q < job->packet / 4; q++) sums_add(&sums, weights_of(w + 32 * q), elements_of(ones));
     }
   }
-  sums_out(sums, correction);
+  static const uint32_t nothing[8];
+  int32_t words[8];
+  sums_put(sums, nothing, words);
+  memcpy(correction, words, sizeof words);
   for (int l = 0; l < 8; l++) correction[l] *= (uint32_t)factor;
 }
 
