@@ -66,7 +66,17 @@ extension ProgramCompiler {
         rounding = max(rounding, range.lowerBound + range.count.roundedUp(toMultipleOf: width))
       }
     }
-    let result = try resultTile(node, geometry, innermost: flitAxis, rounding: rounding)
+    let (wanted, _) = resultPlacement(node.result, geometry, innermost: flitAxis, rounding: rounding)
+    let own = reservedTile(node, wanted)
+    let result: Tile
+    if let own {
+      result = Tile(
+        placement: own.placement, operand: Operand(kernel.result, axes.map { .axis($0) }),
+        origin: axes.map { geometry.ranges[$0].lowerBound }, bytes: own.owned ?? 0..<0)
+    } else {
+      giveUpReserved(node.result)
+      result = try resultTile(node, geometry, innermost: flitAxis, rounding: rounding)
+    }
     // Flits are whole: what one source writes beyond its end, the next writes again.
     let order = kernel.operands.indices.sorted { first, second in
       guard let flitAxis, let index = axes.firstIndex(of: flitAxis) else { return first < second }
@@ -75,8 +85,16 @@ extension ProgramCompiler {
       }
       return (starts[0], first) < (starts[1], second)
     }
+    var repeats = result.placement.repeats
     for index in order {
       let operand = kernel.operands[index]
+      if own != nil, let joining = joinings[node.operands[index]], joining.target == node.result,
+        let placement = homes[node.operands[index]]?.placement, placement.memory == .sram,
+        placement.isPart(of: result.placement, along: joining.dimension, from: joining.start)
+      {
+        continue
+      }
+      repeats = min(repeats, geometry.sliceCount)
       var copy = Kernel(.map, kernel.element)
       for axis in axes { copy.axis(kernel.axes[axis].name, kernel.axes[axis].extent) }
       copy.operands = [Operand(operand.type, operand.maps)]
@@ -101,7 +119,9 @@ extension ProgramCompiler {
         placement: result.placement, operand: result.operand, origin: origin, bytes: result.bytes)
       _ = try emitVector(part, piece, flitAxis: flitAxis, result: tile)
     }
-    settle(node.result, result.placement, owned: result.bytes)
+    guard own != nil else { return settle(node.result, result.placement, owned: result.bytes) }
+    reserved.remove(node.result)
+    homes[node.result]?.placement.repeats = repeats
   }
 
   // MARK: Orders of elements

@@ -167,6 +167,7 @@ extension ProgramCompiler {
   /// Makes room in SRAM.
   mutating func relieve(_ relief: Choice.Relief, _ node: KernelNode) throws(Failure) {
     guard relief != .none else { return }
+    for buffer in reserved.sorted() { giveUpReserved(buffer) }
     for buffer in graph.buffers.ids where !node.operands.contains(buffer) && homes[buffer]?.owned != nil {
       try bringToDRAM(buffer)
     }
@@ -175,6 +176,7 @@ extension ProgramCompiler {
   }
 
   mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
+    if case .local = mapping {} else { giveUpReserved(node.result) }
     switch mapping {
     case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
     case .tiled(let geometry, let standing):
@@ -228,17 +230,17 @@ extension ProgramCompiler {
 
   /// Runs the whole kernel with one mapping; the result stays in SRAM.
   private mutating func emit(_ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?) throws(Failure) {
-    let (result, _) = try emitPiece(node, geometry, flitAxis: flitAxis)
+    let (result, _) = try emitPiece(node, geometry, flitAxis: flitAxis, mayJoin: true)
     settle(node.result, result.placement, owned: result.bytes)
   }
 
   /// Runs the ranges of a geometry into SRAM that is reserved for them.
   private mutating func emitPiece(
-    _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?
+    _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, mayJoin: Bool = false
   ) throws(Failure) -> (Tile, Wait) {
     guard geometry.kernel.form == .contract else {
       let result = try resultTile(
-        node, geometry, innermost: flitAxis, rounding: Self.flitWidth(geometry, flitAxis))
+        node, geometry, innermost: flitAxis, rounding: Self.flitWidth(geometry, flitAxis), mayJoin: mayJoin)
       return (result, try emitVector(node, geometry, flitAxis: flitAxis, result: result))
     }
     let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }
@@ -246,7 +248,8 @@ extension ProgramCompiler {
       throw .doesNotFit("no contraction")
     }
     let rounding = plan.isDepthwise ? plan.packetElements : 8
-    let result = try resultTile(node, geometry, innermost: plan.flitAxis, rounding: rounding)
+    let result = try resultTile(
+      node, geometry, innermost: plan.flitAxis, rounding: rounding, mayJoin: mayJoin)
     return (result, try emitContraction(node, geometry, plan, result: result))
   }
 

@@ -39,7 +39,7 @@ extension ProgramCompiler {
       node, standing, most: machine.slices
     ) { tiled.image($0, packetBytes: $1) }
     let sources = try standingSources(indices, of: node, tiled.left, along: tiled.lane, placed)
-    let result = try resultTile(node, tiled.left, innermost: tiled.lane, rounding: 8)
+    let result = try resultTile(node, tiled.left, innermost: tiled.lane, rounding: 8, mayJoin: true)
     var stream = Stream(
       geometry: tiled.streamed, main: main, program: program, sources: sources, result: result,
       resultElement: kernel.element)

@@ -7,14 +7,16 @@ import Tensors
 extension ProgramCompiler {
   /// A placement for the result of a kernel: every parallel axis cut as the geometry says, the flit axis innermost and
   /// padded to whole flits.
+  /// - Parameter joining: of the concatenation whose part the kernel makes: the placement is that of the whole.
   func resultPlacement(
-    _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
+    _ result: BufferID, _ geometry: Geometry, innermost: AxisID?, rounding: Int, of joining: Joining? = nil
   ) -> (placement: Placement, bytes: Int) {
     let axes = geometry.kernel.axes(.parallel)
-    let rooms = room[node.result]
+    let rooms = room[result]
     var dimensions = axes.enumerated().map { index, axis in
-      let range = geometry.ranges[axis]
-      var dimension = Placement.Dimension(extent: geometry.kernel.axes[axis].extent, stride: 0)
+      let extent = joining?.extents[index] ?? geometry.kernel.axes[axis].extent
+      let range = joining?.dimension == index ? 0..<extent : geometry.ranges[axis]
+      var dimension = Placement.Dimension(extent: extent, stride: 0)
       dimension.origin = range.lowerBound
       dimension.span = range.count
       dimension.defined = range.count
@@ -56,10 +58,15 @@ extension ProgramCompiler {
   }
 
   /// Reserves the result and describes it as a tile.
+  /// - Parameter mayJoin: whether it may lie within that of a concatenation.
   mutating func resultTile(
-    _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int
+    _ node: KernelNode, _ geometry: Geometry, innermost: AxisID?, rounding: Int, mayJoin: Bool = false
   ) throws(Failure) -> Tile {
-    var (placement, bytes) = resultPlacement(node, geometry, innermost: innermost, rounding: rounding)
+    if mayJoin, let tile = joinedTile(node, geometry, innermost: innermost, rounding: rounding) {
+      return tile
+    }
+    var (placement, bytes) = resultPlacement(
+      node.result, geometry, innermost: innermost, rounding: rounding)
     let offset = try allocateSRAM(bytes, for: "the result of '\(node.name)'")
     placement.base += offset
     let axes = geometry.kernel.axes(.parallel)

@@ -41,6 +41,9 @@ struct ProgramCompiler {
   var remaining: SideTable<BufferID, Int>
   /// What readers of a buffer want of neighbouring blocks, per dimension.
   let room: SideTable<BufferID, [(before: Int, behind: Int)]>
+  let joinings: SideTable<BufferID, Joining?>
+  /// Concatenations that have a home before their kernel.
+  var reserved: Set<BufferID> = []
   let cache: SearchCache
   /// Only what it costs counts: no code, no images.
   let isDry: Bool
@@ -69,6 +72,9 @@ struct ProgramCompiler {
   var beside = Work.Beside()
   var staging = Work.Staging()
   var choices: [Choice] = []
+  /// What concatenations to come will take for parts that do not lie in their places, and for which.
+  var owedTicks = 0
+  var owedFor: [BufferID: Int] = [:]
   /// Whether values went to DRAM that the choices would have left in SRAM.
   var neededMoreRoom = false
   /// What each of them costs.
@@ -101,6 +107,7 @@ struct ProgramCompiler {
     self.graph = graph
     self.isDry = isDry
     self.room = room
+    joinings = graph.joinings()
     run = Emitter(machine, isDry: isDry)
     load = Emitter(machine, isDry: isDry)
     loadTicks = Array(repeating: 0, count: min(machine.dmaEngines, 2))

@@ -33,6 +33,11 @@ private struct Outcome {
   var demand: Int
   var result: Placement
   var bytes: Int?
+  /// Whether the result lies in the tile of a concatenation, and that tile where this reserves it.
+  var isJoined: Bool
+  var reserving: (placement: Placement, bytes: Int)?
+  /// Of a concatenation, whether it lies in the tile that its parts reserved.
+  var isReserved: Bool
   var moved: [Moved]
   var registerLoads: LoadQueue
   var wordLoads: LoadQueue
@@ -50,6 +55,7 @@ private struct NodeClass: Hashable {
   var kernel: Kernel?
   var operands: [Operand]
   var room: [Int]
+  var joining: [Int]
 
   init(_ node: KernelNode, in state: ProgramCompiler) {
     kernel = node.kernel
@@ -60,6 +66,11 @@ private struct NodeClass: Hashable {
         isReadAgain: state.remaining[buffer] > node.operands.count { $0 == buffer })
     }
     room = state.room[node.result].flatMap { [$0.before, $0.behind] }
+    joining = []
+    if let part = state.joinings[node.result] {
+      joining = part.extents + [part.dimension, part.start, part.isLast ? 1 : 0]
+      joining += state.room[part.target].flatMap { [$0.before, $0.behind] }
+    }
   }
 }
 
@@ -73,8 +84,9 @@ private struct Memo {
 
   /// Where a kernel is placed.
   struct Place: Hashable {
-    /// Of its operands.
+    /// Of its operands, and of the tile that a concatenation has already.
     var layouts: [Layout?]
+    var reserved: Layout?
     /// Whether no load can come beside the kernel before. How much can is not told apart.
     var isAlone: Bool
   }
@@ -154,7 +166,9 @@ extension ProgramCompiler {
     let beside = readers.beside(node.result)
     for (index, state) in beam.enumerated() {
       let place = Memo.Place(
-        layouts: node.operands.map { Layout(state.homes[$0]) }, isAlone: state.beside.sharing == 0)
+        layouts: node.operands.map { Layout(state.homes[$0]) },
+        reserved: Layout(state.homes[state.joinings[node.result]?.target ?? node.result]),
+        isAlone: state.beside.sharing == 0)
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
       let outcomes =
@@ -165,7 +179,9 @@ extension ProgramCompiler {
         let key = [Layout(outcome.result)] + others
         let ticks = foreseen[key] ?? state.foreseenTicks(node.result, outcome.result, readers)
         foreseen[key] = ticks
-        found.append((index, outcome, state.rank(adding: outcome.spent, outcome.demand) + Double(ticks)))
+        let owed = state.owed(outcome, node)
+        let rank = state.rank(adding: outcome.spent, outcome.demand, owed.ticks - owed.paid)
+        found.append((index, outcome, rank + Double(ticks)))
       }
     }
     let order = found.indices.sorted { (found[$0].rank, $0) < (found[$1].rank, $1) }
@@ -221,11 +237,21 @@ extension ProgramCompiler {
       if case .tiled(_, .dealt) = mapping {
         isHidden = ticks == spent.main + spent.copies
       }
+      let target = joinings[node.result]?.target
+      let tile = target.flatMap { next.homes[$0] }
+      let isJoined = tile?.owned != nil && tile?.owned == home.owned
+      var reserving: (placement: Placement, bytes: Int)?
+      if isJoined, let target, homes[target] == nil, let layout = Layout(tile), let bytes = tile?.owned?.count
+      {
+        reserving = (layout.placement, bytes)
+      }
       outcomes.append(
         Outcome(
           choice: Choice(relief: .none, mapping: mapping), spent: spent,
           demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
-          moved: moved, registerLoads: next.registerLoads, wordLoads: next.wordLoads))
+          isJoined: isJoined, reserving: reserving,
+          isReserved: reserved.contains(node.result) && home.owned == homes[node.result]?.owned, moved: moved,
+          registerLoads: next.registerLoads, wordLoads: next.wordLoads))
     }
     return outcomes
   }
@@ -245,8 +271,19 @@ extension ProgramCompiler {
   /// Mappings that take longer than so many times the fastest are not worth a try: what lies better then does not make up for it.
   private static let slack = 2
 
+  /// Ticks that a concatenation will take for the result, and those that a concatenation was expected to take for its parts.
+  private func owed(_ outcome: Outcome, _ node: KernelNode) -> (ticks: Int, paid: Int) {
+    let paid = node.operands.reduce(0) {
+      $0 + (joinings[$1]?.target == node.result ? owedFor[$1] ?? 0 : 0)
+    }
+    return (outcome.isJoined ? 0 : joiningTicks(node.result, outcome.result), paid)
+  }
+
   /// Takes over an outcome without doing it again; false where there is no room.
   private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
+    let owed = owed(outcome, node)
+    owedTicks += owed.ticks - owed.paid
+    if owed.ticks > 0 { owedFor[node.result] = owed.ticks }
     for moved in outcome.moved {
       let buffer = node.operands[moved.operand]
       guard let home = homes[buffer] else { return false }
@@ -262,11 +299,27 @@ extension ProgramCompiler {
       settle(buffer, placement, owned: offset..<(offset + bytes))
     }
     var placement = outcome.result
-    if let bytes = outcome.bytes {
+    if outcome.isReserved {
+      reserved.remove(node.result)
+      homes[node.result]?.placement.repeats = placement.repeats
+    } else if outcome.isJoined, let target = joinings[node.result]?.target {
+      if let reserving = outcome.reserving {
+        guard let offset = sram.allocate(reserving.bytes) else { return false }
+        var whole = reserving.placement
+        whole.base += offset
+        settle(target, whole, owned: offset..<(offset + reserving.bytes))
+        reserved.insert(target)
+      }
+      guard let owned = homes[target]?.owned else { return false }
+      placement.base += owned.lowerBound
+      settle(node.result, placement, owned: owned)
+    } else if let bytes = outcome.bytes {
+      giveUpReserved(node.result)
       guard let offset = sram.allocate(bytes) else { return false }
       placement.base += offset
       settle(node.result, placement, owned: offset..<(offset + bytes))
     } else {
+      giveUpReserved(node.result)
       settle(node.result, placement, owned: nil)
     }
     residentDemand += outcome.demand
@@ -319,11 +372,11 @@ extension ProgramCompiler {
   }
 
   /// Ticks, with a price on what stays resident; after `spent` more.
-  private func rank(adding spent: Work = Work(), _ demand: Int = 0) -> Double {
+  private func rank(adding spent: Work = Work(), _ demand: Int = 0, _ owed: Int = 0) -> Double {
     let compute = computeTicks + spent.ticks(after: beside) + staging.wait(spent, at: computeTicks)
     let stream = countedStreamTicks + streamed(spent)
     return Double(max(compute, stream)) + Double(min(compute, stream)) / hiddenTicks
-      + Double(residentDemand + demand) * residentPrice
+      + Double(residentDemand + demand) * residentPrice + Double(owedTicks + owed)
   }
 
   /// What streams; where all constants do, they wait for copies that take their engines.
