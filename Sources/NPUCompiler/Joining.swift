@@ -13,32 +13,40 @@ struct Joining: Hashable {
   /// The part's first coordinate, and whether no other follows.
   let start: Int
   let isLast: Bool
-  /// Kernels up to the concatenation.
-  let distance: Int
 
-  /// What is reserved early is held until the concatenation: parts that come long before wait elsewhere.
-  static let farthest = 8
+  /// Of kernels up to the concatenation. A tile that is reserved early is held until then: parts that come long before wait
+  /// elsewhere. DRAM has room.
+  fileprivate static let farthest = 8
+
+  /// Elements before the part in row-major order, if its own follow each other there.
+  var offset: Int? {
+    guard extents.prefix(dimension).allSatisfy({ $0 == 1 }) else { return nil }
+    return extents.dropFirst(dimension + 1).reduce(start, *)
+  }
 }
 
 extension KernelGraph {
   /// Of every buffer that is a part of one concatenation alone, with all other coordinates in their places.
   func joinings() -> SideTable<BufferID, Joining?> {
     var joinings = SideTable<BufferID, Joining?>(default: nil)
-    var numbers = SideTable<BufferID, Int?>(default: nil)
+    /// The last kernel that may put a buffer to its place.
+    var limits = SideTable<BufferID, Int?>(default: nil)
     for (number, id) in nodes.ids.enumerated() {
       let node = nodes[id]
-      if let kernel = node.kernel, !kernel.isCopy { numbers[node.result] = number }
+      if node.kernel.map({ !$0.isCopy }) ?? true {
+        limits[node.result] = node.kernel == nil ? nodes.count : number + Joining.farthest
+      }
       guard let kernel = node.kernel, kernel.form == .move, node.operands.count > 1,
         let dimension = kernel.concatenated
       else { continue }
       let starts = kernel.operands.map { $0.box[dimension].lowerBound }
       for (index, buffer) in node.operands.enumerated() where joinings[buffer] == nil {
-        guard let made = numbers[buffer], number - made <= Joining.farthest,
+        guard let limit = limits[buffer], number <= limit,
           node.operands.count(where: { $0 == buffer }) == 1
         else { continue }
         joinings[buffer] = Joining(
           target: node.result, extents: kernel.result.shape, dimension: dimension, start: starts[index],
-          isLast: starts[index] == starts.max(), distance: number - made)
+          isLast: starts[index] == starts.max())
       }
     }
     return joinings
@@ -112,7 +120,8 @@ extension ProgramCompiler {
       axes.allSatisfy({
         geometry.parts[$0] != nil || geometry.ranges[$0] == 0..<geometry.kernel.axes[$0].extent
       }),
-      axes[index] != innermost || joining.isLast || extent % rounding == 0
+      axes[index] != innermost || extent % rounding == 0
+        || (joining.isLast && joining.start % rounding == 0)
     else { return nil }
     let (target, bytes) = resultPlacement(
       joining.target, geometry, innermost: innermost, rounding: rounding, of: joining)
@@ -149,10 +158,37 @@ extension ProgramCompiler {
     return cycles * machine.ticksPerCycle
   }
 
+  /// Where in DRAM a value comes to lie as a part of a concatenation, whose room is reserved if no other part did so; nil where it
+  /// is no part, or the concatenation has a tile.
+  mutating func joinedAddress(_ buffer: BufferID) -> Int? {
+    guard let joining = joinings[buffer], let offset = joining.offset,
+      graph.buffers[buffer].type.element == graph.buffers[joining.target].type.element
+    else { return nil }
+    if homes[joining.target] == nil {
+      let type = graph.buffers[joining.target].type
+      settle(joining.target, Placement(dram: allocateDRAM(byteCount(type)), type), owned: nil)
+      reserved.insert(joining.target)
+    }
+    guard let whole = homes[joining.target]?.placement, whole.memory == .dram else { return nil }
+    return whole.base + offset * whole.element.size
+  }
+
+  /// Whether a part of a concatenation lies in its place in what is reserved for the whole.
+  func isInPlace(_ buffer: BufferID, in result: BufferID) -> Bool {
+    guard let joining = joinings[buffer], joining.target == result, reserved.contains(result),
+      let part = homes[buffer]?.placement, let whole = homes[result]?.placement, part.memory == whole.memory
+    else { return false }
+    guard part.memory == .dram else {
+      return part.isPart(of: whole, along: joining.dimension, from: joining.start)
+    }
+    return part.isRowMajor
+      && joining.offset.map { part.base == whole.base + $0 * whole.element.size } ?? false
+  }
+
   /// The tile that parts of a concatenation reserved, if its result may lie like that.
   func reservedTile(_ node: KernelNode, _ wanted: Placement) -> Home? {
-    guard reserved.contains(node.result), let home = homes[node.result], home.placement.liesLike(wanted),
-      home.placement.repeats >= wanted.repeats
+    guard reserved.contains(node.result), let home = homes[node.result], home.placement.memory == .sram,
+      home.placement.liesLike(wanted), home.placement.repeats >= wanted.repeats
     else { return nil }
     return home
   }

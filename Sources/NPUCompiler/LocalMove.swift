@@ -88,12 +88,7 @@ extension ProgramCompiler {
     var repeats = result.placement.repeats
     for index in order {
       let operand = kernel.operands[index]
-      if own != nil, let joining = joinings[node.operands[index]], joining.target == node.result,
-        let placement = homes[node.operands[index]]?.placement, placement.memory == .sram,
-        placement.isPart(of: result.placement, along: joining.dimension, from: joining.start)
-      {
-        continue
-      }
+      if own != nil, isInPlace(node.operands[index], in: node.result) { continue }
       repeats = min(repeats, geometry.sliceCount)
       var copy = Kernel(.map, kernel.element)
       for axis in axes { copy.axis(kernel.axes[axis].name, kernel.axes[axis].extent) }

@@ -61,7 +61,8 @@ extension ProgramCompiler {
     _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
   ) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(
-      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, cache: cache,
+      graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, joinings: joinings,
+      cache: cache,
       sharesLoads: sharesLoads || dry != nil, memory: memory)
     program.residentPrice = residentPrice
     program.registerLoads.planned = dry?.registerLoads.totals
@@ -176,7 +177,10 @@ extension ProgramCompiler {
   }
 
   mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
-    if case .local = mapping {} else { giveUpReserved(node.result) }
+    switch mapping {
+    case .local, .copied: break
+    case .sliced, .tiled, .packed, .renamed: giveUpReserved(node.result)
+    }
     switch mapping {
     case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
     case .tiled(let geometry, let standing):

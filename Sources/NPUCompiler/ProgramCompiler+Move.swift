@@ -8,12 +8,13 @@ extension ProgramCompiler {
   // MARK: Homes
 
   /// Moves a buffer to DRAM, row-major, and returns its address.
+  /// - Parameter address: where it has to lie unless it is there already; nil anywhere.
   @discardableResult
-  mutating func bringToDRAM(_ buffer: BufferID) throws(Failure) -> Int {
+  mutating func bringToDRAM(_ buffer: BufferID, at address: Int? = nil) throws(Failure) -> Int {
     let home = home(of: buffer)
     if home.placement.memory == .dram, home.placement.isRowMajor { return home.placement.base }
     let type = graph.buffers[buffer].type
-    let target = Placement(dram: allocateDRAM(byteCount(type)), type)
+    let target = Placement(dram: address ?? allocateDRAM(byteCount(type)), type)
     let before = temporaries.count
     let innermost = type.shape.lastIndex { $0 > 1 } ?? 0
     let turned = home.placement.memory == .sram ? transposed(home, innermost: innermost) : nil
@@ -37,7 +38,8 @@ extension ProgramCompiler {
     if home.placement.memory == .sram, let placement = home.placement.viewed(as: type.shape) {
       return settle(node.result, placement, owned: home.owned)
     }
-    let address = try bringToDRAM(source)
+    let isThere = home.placement.memory == .dram && home.placement.isRowMajor
+    let address = try bringToDRAM(source, at: isThere ? nil : joinedAddress(node.result))
     settle(node.result, Placement(dram: address, type), owned: nil)
   }
 
@@ -78,8 +80,15 @@ extension ProgramCompiler {
 
   /// A move: DMA alone.
   mutating func emitMove(_ node: KernelNode, _ kernel: Kernel) throws(Failure) {
-    let (target, owned) = copyTarget(node, kernel)
-    for (index, operand) in kernel.operands.enumerated() {
+    let parts = node.operands.map { isInPlace($0, in: node.result) }
+    var (target, owned) = (homes[node.result]?.placement, Range<Int>?.none)
+    if !reserved.contains(node.result) || target?.memory != .dram {
+      giveUpReserved(node.result)
+      (target, owned) = copyTarget(node, kernel)
+    }
+    reserved.remove(node.result)
+    guard let target else { return }
+    for (index, operand) in kernel.operands.enumerated() where target.memory == .sram || !parts[index] {
       try copyBox(operand, node.operands[index], kernel, to: target)
     }
     settle(node.result, target, owned: owned)

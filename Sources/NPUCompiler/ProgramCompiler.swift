@@ -99,7 +99,8 @@ struct ProgramCompiler {
 
   init(
     _ graph: KernelGraph, _ machine: SliceMachine, residentBytes: Int, isDry: Bool,
-    room: SideTable<BufferID, [(before: Int, behind: Int)]>, cache: SearchCache, sharesLoads: Bool,
+    room: SideTable<BufferID, [(before: Int, behind: Int)]>, joinings: SideTable<BufferID, Joining?>,
+    cache: SearchCache, sharesLoads: Bool,
     memory: (Int) -> ValueMemory
   ) {
     self.cache = cache
@@ -107,7 +108,7 @@ struct ProgramCompiler {
     self.graph = graph
     self.isDry = isDry
     self.room = room
-    joinings = graph.joinings()
+    self.joinings = joinings
     run = Emitter(machine, isDry: isDry)
     load = Emitter(machine, isDry: isDry)
     loadTicks = Array(repeating: 0, count: min(machine.dmaEngines, 2))
@@ -325,13 +326,15 @@ struct ProgramCompiler {
     return tile
   }
 
-  /// Lets a value in SRAM lie as a tile from now on if it is read again: later readers are likely to want it like this one.
+  /// Lets a value lie as a tile from now on if it is read again: later readers are likely to want it like this one.
   private mutating func stay(_ buffer: BufferID, of node: KernelNode, in tile: Tile) {
-    guard let owned = homes[buffer]?.owned, remaining[buffer] > node.operands.count(where: { $0 == buffer }),
+    guard let home = homes[buffer], graph.buffers[buffer].constant == nil,
+      home.owned != nil || home.placement.memory == .dram,
+      remaining[buffer] > node.operands.count(where: { $0 == buffer }),
       tile.placement.dimensions.allSatisfy(\.isCovered)
     else { return }
     temporaries.removeAll { $0 == tile.bytes.lowerBound }
-    left.append(owned.lowerBound)
+    if let owned = home.owned { left.append(owned.lowerBound) }
     settle(buffer, tile.placement, owned: tile.bytes)
   }
 

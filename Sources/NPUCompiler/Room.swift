@@ -5,7 +5,9 @@ import Tensors
 extension KernelGraph {
   /// How far readers reach, per dimension of a buffer, beyond the block that belongs to theirs: before its first
   /// coordinate and behind its last.
-  func rooms() -> SideTable<BufferID, [(before: Int, behind: Int)]> {
+  func rooms(
+    _ joinings: SideTable<BufferID, Joining?>
+  ) -> SideTable<BufferID, [(before: Int, behind: Int)]> {
     var rooms = SideTable<BufferID, [(before: Int, behind: Int)]>(default: [])
     for id in nodes.ids.reversed() {
       if nodes[id].kernel == nil {
@@ -41,6 +43,13 @@ extension KernelGraph {
         }
         rooms[buffer] = wanted
       }
+    }
+    // Parts of a concatenation may lie in its tile.
+    for (buffer, joining) in zip(buffers.ids, buffers.ids.map { joinings[$0] }) {
+      guard let joining, !rooms[buffer].isEmpty else { continue }
+      var wanted = rooms[buffer]
+      wanted[joining.dimension] = (0, 0)
+      rooms[joining.target] = rooms[joining.target].joined(wanted)
     }
     return rooms
   }

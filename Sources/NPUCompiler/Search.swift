@@ -84,9 +84,11 @@ private struct Memo {
 
   /// Where a kernel is placed.
   struct Place: Hashable {
-    /// Of its operands, and of the tile that a concatenation has already.
+    /// Of its operands, and of what a concatenation has reserved already.
     var layouts: [Layout?]
     var reserved: Layout?
+    /// Of a concatenation, which operands lie in their places there.
+    var areInPlace: [Bool]
     /// Whether no load can come beside the kernel before. How much can is not told apart.
     var isAlone: Bool
   }
@@ -116,9 +118,10 @@ extension ProgramCompiler {
     _ graph: KernelGraph, _ machine: SliceMachine, _ trial: Trial, _ cache: SearchCache,
     _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
+    let joinings = graph.joinings()
     var start = ProgramCompiler(
-      graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(), cache: cache,
-      sharesLoads: trial.residentBytes > 0,
+      graph, machine, residentBytes: trial.residentBytes, isDry: true, room: graph.rooms(joinings),
+      joinings: joinings, cache: cache, sharesLoads: trial.residentBytes > 0,
       memory: trial.residentBytes > 0 ? { .counted($0) } : ValueMemory.lowest)
     start.residentPrice = trial.price
     start.startsWithFewTiles = trial.startsWithFewTiles
@@ -168,6 +171,7 @@ extension ProgramCompiler {
       let place = Memo.Place(
         layouts: node.operands.map { Layout(state.homes[$0]) },
         reserved: Layout(state.homes[state.joinings[node.result]?.target ?? node.result]),
+        areInPlace: node.operands.map { state.isInPlace($0, in: node.result) },
         isAlone: state.beside.sharing == 0)
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
@@ -250,7 +254,8 @@ extension ProgramCompiler {
           choice: Choice(relief: .none, mapping: mapping), spent: spent,
           demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
           isJoined: isJoined, reserving: reserving,
-          isReserved: reserved.contains(node.result) && home.owned == homes[node.result]?.owned, moved: moved,
+          isReserved: reserved.contains(node.result) && home.owned == homes[node.result]?.owned
+            && home.placement.base == homes[node.result]?.placement.base, moved: moved,
           registerLoads: next.registerLoads, wordLoads: next.wordLoads))
     }
     return outcomes

@@ -27,6 +27,9 @@ private struct Module {
     parts.append(try convolution(to: columns, window: window))
   }
 
+  /// What follows reads the last branch.
+  mutating func goOn() { source = parts[parts.count - 1] }
+
   private mutating func convolution(to columns: Int, window: Int) throws -> BufferID {
     let shape = graph.buffers[source].type.shape
     var kernel = Kernel(.contract, .i8)
@@ -80,10 +83,10 @@ private struct Module {
 }
 
 /// Branches that lie alike are written to where the concatenation has them, in any order, and the last may have any number of
-/// channels; what follows a branch of an odd number is moved.
+/// channels; what precedes or follows an odd number is moved.
 @Test(arguments: [
   ([64, 64], [0, 1], true), ([64, 32, 24], [2, 0, 1], true), ([64, 12], [0, 1], true),
-  ([64, 12], [1, 0], false),
+  ([64, 12], [1, 0], false), ([12, 12], [0, 1], false),
 ])
 func branchesAreWrittenToTheirPlaces(columns: [Int], order: [Int], isFree: Bool) throws {
   let machine = try Targets.builtin("warboy-2pe").machine
@@ -92,4 +95,16 @@ func branchesAreWrittenToTheirPlaces(columns: [Int], order: [Int], isFree: Bool)
   module.concatenate(order)
   let cycles = try module.cycles(on: machine)
   #expect((cycles == 0) == isFree, "\(cycles ?? -1)")
+}
+
+/// A branch may read another out of the tile that both are written to.
+@Test func branchesMayFollowEachOther() throws {
+  let machine = try Targets.builtin("warboy-2pe").machine
+  var module = try Module(channels: 16, size: 55)
+  for window in [3, 1, 3] {
+    try module.branch(to: 32, window: window)
+    module.goOn()
+  }
+  module.concatenate([0, 1, 2])
+  #expect(try module.cycles(on: machine) == 0)
 }
