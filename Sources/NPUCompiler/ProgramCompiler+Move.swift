@@ -80,15 +80,17 @@ extension ProgramCompiler {
 
   /// A move: DMA alone.
   mutating func emitMove(_ node: KernelNode, _ kernel: Kernel) throws(Failure) {
-    let parts = node.operands.map { isInPlace($0, in: node.result) }
-    var (target, owned) = (homes[node.result]?.placement, Range<Int>?.none)
-    if !reserved.contains(node.result) || target?.memory != .dram {
+    var areThere = node.operands.map { isInPlace($0, in: node.result) }
+    let (target, owned): (Placement, Range<Int>?)
+    if reserved.contains(node.result), let room = homes[node.result]?.placement, room.memory == .dram {
+      (target, owned) = (room, nil)
+      reserved.remove(node.result)
+    } else {
+      areThere = areThere.map { _ in false }
       giveUpReserved(node.result)
       (target, owned) = copyTarget(node, kernel)
     }
-    reserved.remove(node.result)
-    guard let target else { return }
-    for (index, operand) in kernel.operands.enumerated() where target.memory == .sram || !parts[index] {
+    for (index, operand) in kernel.operands.enumerated() where !areThere[index] {
       try copyBox(operand, node.operands[index], kernel, to: target)
     }
     settle(node.result, target, owned: owned)

@@ -273,8 +273,9 @@ struct RandomNetworkTests {
   /// Networks that once were compiled wrong.
   ///
   /// - 2070: a value that the switch brought together was taken for padded as it had been before.
-  @Test(arguments: [(2070, 6), (4040, 19)]) func networksThatWereWrongAgree(seed: UInt64, number: Int) throws
-  {
+  @Test(arguments: [(2070, 6), (4040, 19), (4065, 20)]) func networksThatWereWrongAgree(
+    seed: UInt64, number: Int
+  ) throws {
     var random = SeededRandom(seed: seed)
     for _ in 0..<number { _ = random.next() }
     #expect(try agrees(RandomNetwork(SeededRandom(seed: random.next())), number, "seed \(seed)"))
