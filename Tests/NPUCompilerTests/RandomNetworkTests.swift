@@ -273,6 +273,8 @@ struct RandomNetworkTests {
   /// Networks that once were compiled wrong.
   ///
   /// - 2070: a value that the switch brought together was taken for padded as it had been before.
+  /// - 4040: the last flits of a part of a concatenation reached beyond its end.
+  /// - 4065: parts were taken for lying in a concatenation that came to lie elsewhere.
   @Test(arguments: [(2070, 6), (4040, 19), (4065, 20)]) func networksThatWereWrongAgree(
     seed: UInt64, number: Int
   ) throws {
