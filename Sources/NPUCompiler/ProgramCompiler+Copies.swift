@@ -32,24 +32,6 @@ extension ProgramCompiler {
     return last
   }
 
-  /// Emits descriptors beside the work: the first half of them on one engine, the others on another if there are two.
-  mutating func copyAside(_ descriptors: [DMAInstruction]) {
-    let halves = [
-      descriptors.prefix((descriptors.count + 1) / 2), descriptors.dropFirst((descriptors.count + 1) / 2),
-    ]
-    guard !isDry else {
-      let ticks = halves.map { $0.reduce(0) { $0 + $1.time(on: machine).ticks } }
-      stagingTicks += machine.dmaEngines > 1 ? ticks.max() ?? 0 : ticks.reduce(0, +)
-      return
-    }
-    for (engine, half) in halves.enumerated() {
-      for descriptor in half {
-        run.append(
-          .dma(descriptor), .dma(min(engine, machine.dmaEngines - 1)), descriptor.accesses(window: window))
-      }
-    }
-  }
-
   /// The engine of a descriptor of the run program. What streams goes to the one that is likely to be free first: while one
   /// starts, the other copies. A value is not there before the constants of the kernels before it are.
   private mutating func engine(_ engine: Int, for descriptor: DMAInstruction) -> Int {

@@ -38,17 +38,6 @@ struct StandingConstants {
   }
 }
 
-/// How slices that need the same units of a constant have them.
-enum Standing {
-  /// Each holds a part, which the switch brings to all on loading.
-  case dealt
-  /// Each holds all.
-  case own
-  /// Each holds a part, and engines bring it to all before they load: what the switch takes long for where such slices lie far
-  /// apart, and what there is no room for all the time.
-  case staged
-}
-
 /// Standing constants in SRAM: all of a slice's units, or every `ring`-th of each box; and the words per column.
 struct PlacedConstants {
   var constants: StandingConstants
@@ -248,41 +237,6 @@ extension ProgramCompiler {
       bring(0..<words.start, to: offset, isLoad: isLoad)
     }
     return placed
-  }
-
-  /// Brings the parts of a ring together in every slice of it, in room that the kernel has for a while.
-  /// - Parameters:
-  ///   - range: of each part.
-  ///   - parts: slices of a ring, and how far they are apart.
-  ///   - apart: digits that tell rings apart.
-  private mutating func stage(
-    _ range: Range<Int>, parts: (count: Int, distance: Int), apart: [(count: Int, distance: Int)],
-    _ what: String
-  ) throws(Failure) -> Range<Int> {
-    let target = try allocateSRAM(parts.count * range.count, isEarly: true, for: what)
-    temporaries.append(target)
-    let distance = Int64(parts.distance * window)
-    let rings = apart.filter { $0.count > 1 }.map {
-      let distance = Int64($0.distance * window)
-      return DMAInstruction.Loop(UInt32($0.count), source: distance, destination: distance)
-    }
-    let sources = DMAInstruction.Loop(
-      UInt32(parts.count), source: distance, destination: Int64(range.count))
-    // Both engines, half of the slices each.
-    var start = 0
-    while start < range.count {
-      let run = min(4096, range.count - start)
-      let halves = [0, parts.count / 2].map { first in
-        DMAInstruction(
-          from: .init(.sram, Int64(range.lowerBound + start)),
-          to: .init(.sram, Int64(target + start) + Int64(first) * distance), run: UInt32(run),
-          rings + [.init(UInt32(parts.count / 2), source: 0, destination: distance)].filter { $0.size > 1 }
-            + [sources])
-      }
-      copyAside(halves)
-      start += run
-    }
-    return target..<(target + parts.count * range.count)
   }
 
   /// The ring to deal packets out over: 1 where a load of all from every slice's own SRAM, perhaps together with others, is worth

@@ -23,26 +23,6 @@ struct Work {
     var switching = 0
   }
 
-  /// When the engines have time to bring constants together: in order, and during the two kernels before.
-  struct Staging {
-    /// Ticks of the work: when the engines are free, and when the two kernels before began.
-    private var free = 0
-    private var begins = (before: 0, beforeThat: 0)
-
-    /// How long the kernel that begins at `now` waits for what is staged.
-    func wait(_ spent: Work, at now: Int) -> Int {
-      spent.staged > 0 ? max(max(free, begins.beforeThat) + spent.staged - now, 0) : 0
-    }
-
-    /// The kernel that began at `now` is placed.
-    mutating func add(_ spent: Work, at now: Int) {
-      if spent.staged > 0 { free = max(free, begins.beforeThat) + spent.staged }
-      // Copies of values are in the same queues.
-      if spent.copies > 0 { free = max(free, now) + spent.copies }
-      begins = (now, begins.before)
-    }
-  }
-
   /// Until the work is done. Constants come by halves: those of the first contraction beside what was before it, the others
   /// beside the contraction before, while main leaves them the units that they need.
   func ticks(after before: Beside) -> Int {
