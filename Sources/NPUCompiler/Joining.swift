@@ -5,7 +5,7 @@ import Support
 import Tensors
 
 /// Where the result of a kernel is a part of a concatenation: it may be written to its place there at once.
-struct Joining: Hashable {
+struct Joining {
   /// The concatenation's result, its extents, and the dimension along which parts follow each other.
   let target: BufferID
   let extents: [Int]

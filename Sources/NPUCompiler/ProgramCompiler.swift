@@ -72,9 +72,8 @@ struct ProgramCompiler {
   var beside = Work.Beside()
   var staging = Work.Staging()
   var choices: [Choice] = []
-  /// What concatenations to come will take for parts that do not lie in their places, and for which.
-  var owedTicks = 0
-  var owedFor: [BufferID: Int] = [:]
+  /// Ticks that concatenations to come will take for parts that do not lie in their places.
+  var owed: [BufferID: Int] = [:]
   /// Whether values went to DRAM that the choices would have left in SRAM.
   var neededMoreRoom = false
   /// What each of them costs.

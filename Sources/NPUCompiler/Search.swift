@@ -279,7 +279,7 @@ extension ProgramCompiler {
   /// Ticks that a concatenation will take for the result, and those that a concatenation was expected to take for its parts.
   private func owed(_ outcome: Outcome, _ node: KernelNode) -> (ticks: Int, paid: Int) {
     let paid = node.operands.reduce(0) {
-      $0 + (joinings[$1]?.target == node.result ? owedFor[$1] ?? 0 : 0)
+      $0 + (joinings[$1]?.target == node.result ? self.owed[$1] ?? 0 : 0)
     }
     return (outcome.isJoined ? 0 : joiningTicks(node.result, outcome.result), paid)
   }
@@ -287,8 +287,8 @@ extension ProgramCompiler {
   /// Takes over an outcome without doing it again; false where there is no room.
   private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
     let owed = owed(outcome, node)
-    owedTicks += owed.ticks - owed.paid
-    if owed.ticks > 0 { owedFor[node.result] = owed.ticks }
+    if owed.paid > 0 { for operand in node.operands { self.owed[operand] = nil } }
+    if owed.ticks > 0 { self.owed[node.result] = owed.ticks }
     for moved in outcome.moved {
       let buffer = node.operands[moved.operand]
       guard let home = homes[buffer] else { return false }
@@ -381,7 +381,7 @@ extension ProgramCompiler {
     let compute = computeTicks + spent.ticks(after: beside) + staging.wait(spent, at: computeTicks)
     let stream = countedStreamTicks + streamed(spent)
     return Double(max(compute, stream)) + Double(min(compute, stream)) / hiddenTicks
-      + Double(residentDemand + demand) * residentPrice + Double(owedTicks + owed)
+      + Double(residentDemand + demand) * residentPrice + Double(self.owed.values.reduce(owed, +))
   }
 
   /// What streams; where all constants do, they wait for copies that take their engines.

@@ -183,7 +183,7 @@ extension ProgramCompiler {
     }
     // In DRAM: block, ring, packets. What other slices have as well is copied from the first that have it.
     let loops: [(count: Int, source: Int, distance: Int)] = [
-      (count, ring * bytes, stride), (ring, bytes, low > 1 ? 1 : count),
+      (count, ring * bytes, stride), (ring, bytes, inner),
     ]
     let copies: [(count: Int, distance: Int)] =
       low > 1 ? [(low / ring, ring), (high, low * count)] : [(high / ring, count * ring)]
@@ -220,7 +220,7 @@ extension ProgramCompiler {
       guard isLoad else { throw .doesNotFit(what) }
       bring(0..<words.start, to: offset, isLoad: true)
       placed.bytes = try stage(
-        offset..<(offset + words.start), parts: (ring, low > 1 ? 1 : count),
+        offset..<(offset + words.start), parts: (ring, inner),
         apart: [(count, stride)] + copies, what)
       return placed
     }

@@ -12,7 +12,8 @@ import Testing
 struct ConvolutionChain {
   var graph = KernelGraph(name: "chain")
   var input: Tensor
-  private(set) var last: BufferID
+  /// What the next convolution reads.
+  var last: BufferID
 
   init(channels: Int, size: Int) throws {
     self.init(input: try Self.values([channels, size, size]))
@@ -89,6 +90,24 @@ struct ConvolutionChain {
       try convolve(to: channels, adding: residual)
     }
     try convolve(to: inner, window: 3, stride: 2)
+  }
+
+  /// The channels of results, one behind another.
+  mutating func concatenate(_ parts: [BufferID]) {
+    let types = parts.map { graph.buffers[$0].type }
+    var kernel = Kernel(.move, .i8)
+    let axes =
+      [kernel.axis("c", types.reduce(0) { $0 + $1.shape[0] })]
+      + types[0].shape.dropFirst().enumerated().map { kernel.axis("d\($0)", $1) }
+    var start = 0
+    for type in types {
+      kernel.operands.append(
+        Operand(
+          type, [.axis(axes[0]) + AffineMap(-start)] + axes.dropFirst().map { .axis($0) },
+          box: [start..<(start + type.shape[0])] + type.shape.dropFirst().map { 0..<$0 }))
+      start += type.shape[0]
+    }
+    last = graph.kernel(kernel, parts, node: "concat", name: "concat")
   }
 
   /// The graph with the last result as its output.
