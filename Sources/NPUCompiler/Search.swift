@@ -287,7 +287,7 @@ extension ProgramCompiler {
   /// Takes over an outcome without doing it again; false where there is no room.
   private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
     let owed = owed(outcome, node)
-    if owed.paid > 0 { for operand in node.operands { self.owed[operand] = nil } }
+    for operand in node.operands where joinings[operand]?.target == node.result { self.owed[operand] = nil }
     if owed.ticks > 0 { self.owed[node.result] = owed.ticks }
     for moved in outcome.moved {
       let buffer = node.operands[moved.operand]
