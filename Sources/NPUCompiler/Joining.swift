@@ -55,7 +55,7 @@ extension KernelGraph {
 
 extension Kernel {
   /// The dimension along which a move puts its sources, whole and in their order of elements, one behind another.
-  fileprivate var concatenated: Int? {
+  var concatenated: Int? {
     let axes = axes(.parallel)
     let whole = axes.map { 0..<self.axes[$0].extent }
     var dimension: Int?

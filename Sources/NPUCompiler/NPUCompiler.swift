@@ -32,7 +32,7 @@ public enum NPUCompiler {
   public static func compile(
     _ graph: KernelGraph, on machine: SliceMachine, _ options: Options = Options()
   ) throws(Diagnostic) -> Result {
-    let graph = graph.legalised()
+    let graph = graph.legalised().stacked()
     var trials = Trials(graph, machine, options)
     if options.weights != .streamed { trials.runResident() }
     if options.weights != .resident || graph.constantBytes == 0 { try trials.runStreamed() }
