@@ -290,7 +290,7 @@ extension ProgramCompiler {
     var result: [Geometry.Sharing] = []
     var parts = sharing.count
     while parts >= 1 {
-      if parts == sharing.count || kernel.axes[sharing.column].extent >= 8 * parts {
+      if parts == 1 || parts == sharing.count || kernel.axes[sharing.column].extent >= 8 * parts {
         for alternates in parts == 1 || parts == sharing.count ? [false] : [false, true] {
           var reduced = sharing
           reduced.mode = .reduce
