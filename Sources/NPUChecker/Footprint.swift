@@ -128,14 +128,13 @@ extension Footprint {
     var register = 0
     for (number, operand) in tensor.vector.operands.enumerated() {
       let elements = operand.isBroadcast ? 1 : shape.flitElements
-      let flits = (shape.flits, Int(operand.flitStride))
+      let flits = shape.flitLoops(operand)
       switch operand.source {
       case .registers(let base):
         let words = spread(
           Intervals(Int(base)..<(Int(base) + elements)),
-          over: tensor.loops.indices.map { (sizes[$0], Int(tensor.loops[$0].vectorStrides[register])) } + [
-            flits
-          ],
+          over: tensor.loops.indices.map { (sizes[$0], Int(tensor.loops[$0].vectorStrides[register])) }
+            + flits,
           "operand \(number)")
         add(.vectorRegisters, .read, output, words, "operand \(number)")
         register += 1
@@ -148,7 +147,7 @@ extension Footprint {
           return (size, Int(tensor.loops[index].secondStride))
         }
         let places = spread(
-          Intervals(Int(stream.base)..<(Int(stream.base) + bytes)), over: strides + [flits],
+          Intervals(Int(stream.base)..<(Int(stream.base) + bytes)), over: strides + flits,
           "the second stream")
         add(.sram, .read, isLoad ? slices : output, places, "the second stream")
       }
@@ -169,7 +168,7 @@ extension Footprint {
         loops[innermost] = (sizes[innermost] / rows, rows * Int(tensor.loops[innermost].commitStride))
         loops.append((Int(commit.elements), Int(commit.columnStride)))
       } else {
-        loops.append((shape.flits, Int(commit.flitStride)))
+        loops += shape.flitLoops(commit)
       }
       let bytes = (rows > 1 ? rows : Int(commit.elements)) * size
       let places = spread(Intervals(base..<(base + bytes)), over: loops, "the commit")

@@ -19,6 +19,8 @@ public struct StreamShape: Hashable, Sendable {
   public var steps = 1
   /// Flits of a step.
   public var flits = 1
+  /// Lanes whose flits follow each other in a step, those of a sequential drain; else 1.
+  public var drainedLanes = 1
   /// Elements of a flit, 1 … 8.
   public var flitElements = 1
   /// Columns of a contraction; else 1.
@@ -66,6 +68,7 @@ public struct StreamShape: Hashable, Sendable {
         flitElements = min(lanes, 8)
       } else {
         flits = lanes * ((columns + 7) / 8)
+        drainedLanes = lanes
         flitElements = min(columns, 8)
       }
       cells = Self.product(groups, lanes * columns)
@@ -79,6 +82,21 @@ public struct StreamShape: Hashable, Sendable {
 
   /// Flits that go on behind the reducer.
   public var outputFlits: Int { steps / scatter * flits }
+
+  public var flitsPerLane: Int { flits / drainedLanes }
+
+  /// The flits of a step as loops over lanes and the flits of one, with their strides.
+  public func flitLoops(lane: Int32, flit: Int32) -> [(Int, Int)] {
+    [(drainedLanes, Int(lane)), (flitsPerLane, Int(flit))]
+  }
+
+  public func flitLoops(_ operand: TensorInstruction.VectorOperand) -> [(Int, Int)] {
+    flitLoops(lane: operand.laneStride, flit: operand.flitStride)
+  }
+
+  public func flitLoops(_ commit: TensorInstruction.Commit) -> [(Int, Int)] {
+    flitLoops(lane: commit.laneStride, flit: commit.flitStride)
+  }
 
   /// The size of a retained loop behind the scatter.
   public func outputSize(of loop: Int, in instruction: TensorInstruction) -> Int {

@@ -238,10 +238,12 @@ public struct TensorInstruction: Hashable, Sendable {
     }
 
     public var source: Source
-    /// From flit to flit of one step, in words or bytes.
+    /// From flit to flit of one lane, in words or bytes.
     public var flitStride: Int32 = 0
     /// The eight elements of a flit read the same word.
     public var isBroadcast = false
+    /// From lane to lane of a sequential drain, in words or bytes.
+    public var laneStride: Int32 = 0
 
     public init(_ source: Source) { self.source = source }
   }
@@ -270,12 +272,14 @@ public struct TensorInstruction: Hashable, Sendable {
     public var element = ElementType.i8
     /// The first elements of each flit that are written, 1 … 8.
     public var elements: UInt8 = 8
-    /// Bytes from flit to flit of one step.
+    /// Bytes from flit to flit of one lane.
     public var flitStride: Int32 = 0
     /// Rows of the transposer: 1 (off), 2, 4, 8. That many consecutive flits, along the innermost retained loop, leave as
     /// eight flits of as many elements, `columnStride` bytes apart.
     public var transposeRows: UInt8 = 1
     public var columnStride: Int32 = 0
+    /// Bytes from lane to lane of a sequential drain.
+    public var laneStride: Int32 = 0
 
     public init() {}
   }

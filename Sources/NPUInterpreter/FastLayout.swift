@@ -5,7 +5,7 @@ import NPUISA
 import Support
 import Tensors
 
-/// The axes of what leaves a slice (retained loops, flits, elements) for the vector engine and the sink.
+/// The axes of what leaves a slice (retained loops, lanes, flits, elements) for the vector engine and the sink.
 struct FastLayout {
   /// Of the staged elements: no more than the program engine has axes.
   var extents: [Int] = []
@@ -36,19 +36,20 @@ struct FastLayout {
     var elements = plan.shape.flitElements
     if case .commit(let commit) = body.sink { elements = Int(commit.elements) }
     let loops = plan.retained
-    extents = loops.map { plan.outputSizes[$0] } + [plan.shape.flits, elements]
+    let (lanes, perLane) = (plan.shape.drainedLanes, plan.shape.flitsPerLane)
+    extents = loops.map { plan.outputSizes[$0] } + [lanes, perLane, elements]
     func strides(_ sizes: [Int]) -> [Int] {
       var steps = [Int](repeating: plan.shape.flits * 8, count: loops.count)
       for index in loops.indices.dropLast().reversed() {
         steps[index] = steps[index + 1] * sizes[loops[index + 1]]
       }
-      return steps + [8, 1]
+      return steps + [perLane * 8, 8, 1]
     }
     inputStrides = strides(plan.sizes)
     partStrides = strides(plan.outputSizes)
     for (number, operand) in body.vector.operands.enumerated() {
       var strides = loops.map { plan.operandStrides[number][$0] }
-      strides += [Int(operand.flitStride), operand.isBroadcast ? 0 : 1]
+      strides += [Int(operand.laneStride), Int(operand.flitStride), operand.isBroadcast ? 0 : 1]
       if case .second(let second) = operand.source {
         let size = second.element.size
         for index in strides.indices.dropLast() {
@@ -78,8 +79,8 @@ struct FastLayout {
     let size = commit.element.size
     let rows = Int(commit.transposeRows)
     guard rows > 1 else {
-      sizes.append(plan.shape.flits)
-      strides.append(Int(commit.flitStride))
+      sizes += [plan.shape.drainedLanes, plan.shape.flitsPerLane]
+      strides += [Int(commit.laneStride), Int(commit.flitStride)]
       return setPlaces(sizes: sizes, strides: strides, run: elements * size)
     }
     if let last = sizes.indices.last {
@@ -113,7 +114,7 @@ struct FastLayout {
     }
   }
 
-  /// The engine has eight axes; a nest has eight loops, flits and elements.
+  /// The engine has eight axes; a nest has eight loops, lanes, flits and elements.
   private mutating func dropUnitAxes(_ loops: Int) {
     guard extents.count > FURC_PROGRAM_MAX_RANK else { return }
     let kept = extents.indices.filter { $0 < loops || extents[$0] > 1 }

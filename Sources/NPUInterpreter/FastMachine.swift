@@ -175,7 +175,7 @@ extension TensorPlan {
       let written = hull(
         Int(commit.base),
         retained.map { (outputSizes[$0], Int(loops[$0].commitStride)) }
-          + [(shape.flits, Int(commit.flitStride)), (shape.flitElements, Int(commit.columnStride))],
+          + shape.flitLoops(commit) + [(shape.flitElements, Int(commit.columnStride))],
         max(size, rows))
       let fetched = hull(
         Int(body.fetch.base), time.map { (sizes[$0], Int(loops[$0].fetchStride)) }, packet * elementSize)
@@ -184,7 +184,7 @@ extension TensorPlan {
       let read = hull(
         Int(second.stream.base),
         retained.map { (sizes[$0], Int(loops[$0].secondStride)) }
-          + [(shape.flits, Int(second.operand.flitStride))], 64)
+          + shape.flitLoops(second.operand), 64)
       return written.overlaps(read)
     }
   }

@@ -28,7 +28,7 @@ struct OperandBytes {
       }
       let walks =
         plan.retained.map { (plan.outputSizes[$0], plan.operandStrides[number][$0]) }
-        + [(plan.shape.flits, Int(operand.flitStride))]
+        + plan.shape.flitLoops(operand)
       let span = TensorPlan.span(base, walks)
       let elements = (operand.isBroadcast ? 1 : plan.shape.flitElements) * size
       let unit = isInRegisters ? 4 : 1

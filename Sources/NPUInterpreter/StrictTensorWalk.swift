@@ -262,7 +262,8 @@ extension StrictTensorWalk {
       var odometer = Odometer(groups, plan.sizes)
       while odometer.next(&index) {
         for (flit, element, cell) in cellsOfStep(mixedRadix(groups, index)) {
-          var address = Int(second.stream.base) + flit * Int(second.operand.flitStride) + 8 * element
+          var address = Int(second.stream.base) + 8 * element
+          address += place(of: flit, second.operand.laneStride, second.operand.flitStride)
           for loop in plan.retained { address += index[loop] * Int(body.loops[loop].secondStride) }
           strict.read(.sram, plan.first + slice, address, 8, who)
           counters.sramReadBytes += 8
@@ -376,7 +377,7 @@ extension StrictTensorWalk {
     _ cell: Int64, _ slice: Int, _ index: [Int], _ flit: Int, _ element: Int
   ) throws(Diagnostic) {
     guard case .commit(let commit) = body.sink, element < Int(commit.elements) else { return }
-    var address = Int(commit.base) + flit * Int(commit.flitStride) + 8 * element
+    var address = Int(commit.base) + place(of: flit, commit.laneStride, commit.flitStride) + 8 * element
     for loop in plan.retained { address += index[loop] * Int(body.loops[loop].commitStride) }
     write(.sram, slice, address, 8, UInt64(bitPattern: cell))
   }
@@ -481,7 +482,7 @@ extension StrictTensorWalk {
     _ operand: TensorInstruction.VectorOperand, _ number: Int, _ slice: Int, _ index: [Int], _ flit: Int,
     _ element: Int
   ) -> UInt32 {
-    var place = flit * Int(operand.flitStride)
+    var place = place(of: flit, operand.laneStride, operand.flitStride)
     for loop in plan.retained { place += index[loop] * plan.operandStrides[number][loop] }
     let e = operand.isBroadcast ? 0 : element
     switch operand.source {
@@ -542,10 +543,19 @@ extension StrictTensorWalk {
         }
         address += commitOffset(first) + element * Int(commit.columnStride) + row * size
       } else {
-        address += commitOffset(index) + flit * Int(commit.flitStride) + element * size
+        address += commitOffset(index) + element * size
+        address += place(of: flit, commit.laneStride, commit.flitStride)
       }
       write(.sram, slice, address, size, UInt64(Cell.encode(bits, commit.element)))
     }
+  }
+
+  /// Where a flit of a step lies, by its lane and its number in it.
+  private func place(of flit: Int, _ lane: Int32, _ stride: Int32) -> Int {
+    let perLane =
+      body.accumulate.kind == .contract && body.accumulate.laneOrder == .sequential
+      ? (plan.columns + 7) / 8 : plan.shape.flits
+    return flit / perLane * Int(lane) + flit % perLane * Int(stride)
   }
 
   private func commitOffset(_ index: [Int]) -> Int {

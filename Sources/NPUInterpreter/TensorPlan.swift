@@ -157,24 +157,23 @@ extension TensorPlan {
   private func checkAddresses(_ machine: SliceMachine) throws(Diagnostic) {
     let loops = body.loops
     let units = machine.registerFileBytes / machine.packetBytes
-    let flits = (shape.flits, 1)
     if body.accumulate.kind == .contract {
       try check(
         "the register file operand", Int(body.accumulate.registerBase), nest,
         loops.map { Int($0.registerStride) }, extra: [], bytes: lanes, of: units, output: false)
     }
     for (index, operand) in body.vector.operands.enumerated() {
-      let flit = (shape.flits, Int(operand.flitStride))
+      let flits = shape.flitLoops(operand)
       let elements = operand.isBroadcast ? 1 : shape.flitElements
       switch operand.source {
       case .registers(let base):
         try check(
-          "vector operand \(index)", Int(base), retained, operandStrides[index], extra: [flit],
+          "vector operand \(index)", Int(base), retained, operandStrides[index], extra: flits,
           bytes: elements, of: machine.vectorRegisterBytes / 4)
       case .second(let second):
         let isLoad = body.accumulate.start == .load
         try check(
-          "the second stream", Int(second.base), retained, operandStrides[index], extra: [flit],
+          "the second stream", Int(second.base), retained, operandStrides[index], extra: flits,
           bytes: isLoad ? 8 * shape.flitElements : elements * second.element.size,
           of: machine.sramBytesPerSlice, output: !isLoad)
       }
@@ -186,7 +185,7 @@ extension TensorPlan {
     case .commit(let commit):
       if body.accumulate.finish == .spill {
         try check(
-          "the spill", Int(commit.base), retained, strides, extra: [(flits.0, Int(commit.flitStride))],
+          "the spill", Int(commit.base), retained, strides, extra: shape.flitLoops(commit),
           bytes: 8 * shape.flitElements, of: machine.sramBytesPerSlice)
       } else if commit.transposeRows > 1 {
         let rows = Int(commit.transposeRows)
@@ -201,7 +200,7 @@ extension TensorPlan {
           of: machine.sramBytesPerSlice)
       } else {
         try check(
-          "the commit", Int(commit.base), retained, strides, extra: [(flits.0, Int(commit.flitStride))],
+          "the commit", Int(commit.base), retained, strides, extra: shape.flitLoops(commit),
           bytes: min(Int(commit.elements), shape.flitElements) * commit.element.size,
           of: machine.sramBytesPerSlice)
       }

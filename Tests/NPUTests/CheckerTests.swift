@@ -298,7 +298,9 @@ private func secondStream(_ tensor: TensorInstruction, _ slice: Int) -> Set<Int>
     for flit in 0..<shape.flits {
       for e in 0..<shape.flitElements {
         let size = isLoad ? 8 : second.stream.element.size
-        var address = Int(second.stream.base) + flit * Int(second.operand.flitStride)
+        let (lane, inner) = (flit / shape.flitsPerLane, flit % shape.flitsPerLane)
+        var address = Int(second.stream.base) + lane * Int(second.operand.laneStride)
+        address += inner * Int(second.operand.flitStride)
         for (i, loop) in zip(index, shape.retained) { address += i * Int(tensor.loops[loop].secondStride) }
         if !second.operand.isBroadcast { address += e * size }
         bytes.formUnion(address..<(address + size))

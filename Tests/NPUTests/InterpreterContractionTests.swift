@@ -113,6 +113,54 @@ struct InterpreterContractionTests {
     #expect(try bench.checked().outputs["y"]?.elements(as: Int16.self) == expected)
   }
 
+  /// Lanes may hold a window moved on: neighbouring pixels come out of one walk over what they read, `lane` bytes apart. A vector
+  /// operand may move with the lanes too.
+  @Test func keepsNeighboursOnLanes() throws {
+    var bench = try Bench()
+    let x = (0..<32).map { Int8($0 * 5 % 23 - 11) }
+    let taps = (0..<24).map { Int8($0 * 3 % 7 - 3) }
+    // Input pixel i is tap i - lane of the pixel that a lane makes.
+    var w = [Int8](repeating: 0, count: 64)
+    for lane in 0..<2 {
+      for tap in 0..<3 {
+        for c in 0..<8 { w[lane * 32 + (tap + lane) * 8 + c] = taps[tap * 8 + c] }
+      }
+    }
+    bench.put(x, at: 0)
+    bench.put(w, at: 64)
+    bench.put([Int32(100), 200], at: 256)
+    Self.loadWeights(&bench, lanes: 2, packets: 4, bytes: 8, .i8, at: 64)
+    bench.program.programs = [
+      Program { $0.append(.add, $0.append(.input), $0.append(.operand(0))) }
+    ]
+    bench.main {
+      $0.loops = [Loop(4, reduced: true, fetch: 8, register: 8)]
+      $0.fetch.packetElements = 8
+      $0.accumulate.kind = .contract
+      $0.accumulate.lanes = 2
+      $0.accumulate.laneOrder = .sequential
+      $0.vector.program = 0
+      var second = TensorInstruction.Second()
+      second.base = 256
+      second.element = .i32
+      var operand = TensorInstruction.VectorOperand(.second(second))
+      operand.isBroadcast = true
+      operand.laneStride = 4
+      $0.vector.operands = [operand]
+      $0.sink = .commit(.init(at: 512, .i16, 8, lane: 16))
+    }
+    try bench.take("y", TensorType(.i16, [2, 8]), at: 512)
+    var expected: [Int16] = []
+    for lane in 0..<2 {
+      for c in 0..<8 {
+        var sum = Int16(100 * (lane + 1))
+        for tap in 0..<3 { sum += Int16(x[(lane + tap) * 8 + c]) * Int16(taps[tap * 8 + c]) }
+        expected.append(sum)
+      }
+    }
+    #expect(try bench.checked().outputs["y"]?.elements(as: Int16.self) == expected)
+  }
+
   /// One chain of fused multiply-adds per lane, in the order of the loops.
   @Test func chainsBFloat16() throws {
     var bench = try Bench()
@@ -254,7 +302,10 @@ struct InterpreterContractionTests {
 }
 
 extension TensorInstruction.Commit {
-  init(at base: Int, _ element: ElementType, _ elements: Int, flit: Int = 0, rows: Int = 1, column: Int = 0) {
+  init(
+    at base: Int, _ element: ElementType, _ elements: Int, flit: Int = 0, rows: Int = 1, column: Int = 0,
+    lane: Int = 0
+  ) {
     self.init()
     self.base = Int32(base)
     self.element = element
@@ -262,5 +313,6 @@ extension TensorInstruction.Commit {
     flitStride = Int32(flit)
     transposeRows = UInt8(rows)
     columnStride = Int32(column)
+    laneStride = Int32(lane)
   }
 }

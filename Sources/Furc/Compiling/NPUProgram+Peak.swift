@@ -48,7 +48,7 @@ extension TensorInstruction {
       end += max(0, Int64(commit.columnStride)) * Int64(max(commit.elements, 1) - 1)
       return end + Int64(commit.transposeRows) * Int64(commit.element.size)
     }
-    end += max(0, Int64(commit.flitStride)) * Int64(shape.flits - 1)
+    for loop in shape.flitLoops(commit) { end += Int64(max(0, loop.1) * (loop.0 - 1)) }
     let isSpill = accumulate.finish == .spill
     return end
       + (isSpill ? Int64(shape.flitElements) * 8 : Int64(commit.elements) * Int64(commit.element.size))

@@ -34,8 +34,8 @@ extension TensorInstruction {
     let elements = Int64(second.operand.isBroadcast ? 1 : shape.flitElements)
     let bytes = elements * (isLoad ? 8 : Int64(second.stream.element.size))
     let steps = shape.retained.map { (Int64(loops[$0].size), Int64(loops[$0].secondStride)) }
-    let flits = (Int64(shape.flits), Int64(second.operand.flitStride))
-    return hull(Int64(second.stream.base), bytes, steps + [flits]).clamped(to: 0..<Int64.max)
+    let flits = shape.flitLoops(second.operand).map { (Int64($0.0), Int64($0.1)) }
+    return hull(Int64(second.stream.base), bytes, steps + flits).clamped(to: 0..<Int64.max)
   }
 
   private func hull(_ base: Int64, _ bytes: Int64, _ loops: [(size: Int64, stride: Int64)]) -> Range<Int64> {

@@ -177,6 +177,7 @@ private struct Draft {
     if accumulate.start == .load {
       var cells = TensorInstruction.VectorOperand(.second(TensorInstruction.Second()))
       cells.flitStride = Int32(8 * tensor.shape.flitElements)
+      cells.laneStride = cells.flitStride * Int32(tensor.shape.flitsPerLane)
       tensor.vector.operands.append(cells)
     }
     outputKind = tensor.streamKind ?? .integer
@@ -194,6 +195,8 @@ private struct Draft {
     for index in tensor.vector.operands.indices where accumulate.start != .load || index > 0 {
       tensor.vector.operands[index].isBroadcast = random.chance(2)
       tensor.vector.operands[index].flitStride = Int32.random(in: 0...8, using: &random)
+      guard tensor.shape.drainedLanes > 1 else { continue }
+      tensor.vector.operands[index].laneStride = Int32.random(in: 0...16, using: &random)
     }
     programs.append(program(&random))
   }
@@ -322,7 +325,8 @@ private struct Draft {
       digits.append((last / rows, { $0.tensor.loops[innermost].commitStride = Int32($1 / rows) }))
       digits.append((Int(commit.elements), { $0.commit.columnStride = Int32($1) }))
     } else {
-      digits.append((shape.flits, { $0.commit.flitStride = Int32($1) }))
+      digits.append((shape.drainedLanes, { $0.commit.laneStride = Int32($1) }))
+      digits.append((shape.flitsPerLane, { $0.commit.flitStride = Int32($1) }))
     }
     let room = places((transposes ? rows : Int(commit.elements)) * size, digits, &random)
     guard let base = base(room, in: machine.sramBytesPerSlice, &random) else { return fits = false }
@@ -344,7 +348,7 @@ private struct Draft {
     let registers = tensor.registerOperands
     for index in tensor.loops.indices { tensor.loops[index].vectorStrides = registers.map { _ in 0 } }
     for (slot, number) in registers.enumerated() {
-      let extent = Int(tensor.vector.operands[number].flitStride) * (shape.flits - 1) + 8
+      let extent = shape.flitLoops(tensor.vector.operands[number]).reduce(8) { $0 + ($1.0 - 1) * $1.1 }
       let base = place(extent, in: machine.vectorWords, sizes: sizes, &random) {
         $0.tensor.loops[$1].vectorStrides[slot] = Int32($2)
       }
@@ -352,7 +356,7 @@ private struct Draft {
     }
     guard let second = tensor.second else { return }
     let extent =
-      Int(second.operand.flitStride) * (shape.flits - 1)
+      shape.flitLoops(second.operand).reduce(0) { $0 + ($1.0 - 1) * $1.1 }
       + 8 * (tensor.accumulate.start == .load ? 8 : second.stream.element.size)
     let steps =
       tensor.accumulate.start == .load ? all.indices.map { shape.retained.contains($0) ? all[$0] : 1 } : sizes

@@ -133,8 +133,9 @@ extension TensorInstruction.VectorOperand: Record {
   public static let summary = "an operand of the vector program"
   public static let fields: [RecordField<Self>] = [
     RecordField("source", \.source, "where it is"),
-    RecordField("flit", \.flitStride, "from flit to flit of a step, words or bytes"),
+    RecordField("flit", \.flitStride, "from flit to flit of a lane, words or bytes"),
     RecordField("broadcast", \.isBroadcast, "the elements of a flit read one word or element"),
+    RecordField("lane", \.laneStride, "from lane to lane of a sequential drain, words or bytes"),
   ]
 }
 
@@ -184,8 +185,9 @@ extension TensorInstruction.Commit: Record {
     RecordField("base", \.base, "address in the slice's SRAM, bytes"),
     RecordField("element", \.element, "stored type"),
     RecordField("elements", \.elements, in: 1...8, "elements of a flit that are written"),
-    RecordField("flit", \.flitStride, "from flit to flit of a step, bytes"),
+    RecordField("flit", \.flitStride, "from flit to flit of a lane, bytes"),
     RecordField("rows", \.transposeRows, in: 1...8, "rows of the transposer; 1: off"),
     RecordField("column", \.columnStride, "from column to column behind the transposer, bytes"),
+    RecordField("lane", \.laneStride, "from lane to lane of a sequential drain, bytes"),
   ]
 }
