@@ -19,12 +19,12 @@ struct Contraction {
   var packetElements = 1
   /// The column axis that lies over the lanes; the last of `columns`.
   var lane: AxisID?
-  /// A packet's elements stay apart: tree depth 0, one lane.
+  /// A packet's elements stay apart: tree depth 0, one lane, or neighbouring results on several.
   var isDepthwise = false
 
   /// The axis along which the elements of a result's flit lie.
   var flitAxis: AxisID? { isDepthwise ? packet : lane }
-  var lanes: Int { lane == nil ? 1 : 8 }
+  var lanes: Int { lane.map { isDepthwise ? kernel.axes[$0].extent : 8 } ?? 1 }
 
   /// - Parameter isConstant: of operands 0 and 1.
   /// - Returns: nil if the operands' programs or bounds are not those of the tensor unit.
@@ -79,6 +79,15 @@ struct Contraction {
       columns = columns.filter { $0 != axis } + [axis]
       lane = axis
     }
+  }
+
+  /// A depthwise contraction with neighbouring results on its lanes.
+  init(_ plan: Contraction, _ neighbours: NeighbourLanes) {
+    kernel = neighbours.geometry.kernel
+    (streamed, stationary, sums) = (plan.streamed, plan.stationary, plan.sums)
+    (batch, rows, columns) = (plan.batch, plan.rows, [neighbours.lane])
+    (packet, packetElements, lane) = (plan.packet, plan.packetElements, neighbours.lane)
+    isDepthwise = true
   }
 
   /// The register file: axes from the outermost, with the indices per unit. The unit of a point is the mixed

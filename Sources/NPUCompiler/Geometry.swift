@@ -65,6 +65,18 @@ struct Geometry {
     for axis in kernel.axes.ids { ranges.append(0..<kernel.axes[axis].extent) }
   }
 
+  /// The blocks of another kernel's axes, of which this one has the same and perhaps more; one of them in steps.
+  /// - Precondition: `step` divides the range of `axis`, and what cuts it.
+  init(_ other: Geometry, of kernel: Kernel, coarse axis: AxisID, by step: Int) {
+    self.init(kernel)
+    (parts, sliceCount, repeated) = (other.parts, other.sliceCount, other.repeated)
+    for id in other.ranges.ids where other.kernel.axes[id].extent == kernel.axes[id].extent {
+      ranges[id] = other.ranges[id]
+    }
+    ranges[axis] = 0..<(other.ranges[axis].count / step)
+    parts[axis]?.block /= step
+  }
+
   /// - Precondition: `count` divides the extent of the parallel axis.
   mutating func slice(_ axis: AxisID, count: Int) {
     let block = kernel.axes[axis].extent / count

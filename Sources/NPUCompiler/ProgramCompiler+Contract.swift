@@ -9,6 +9,17 @@ extension ProgramCompiler {
   mutating func emitContraction(
     _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, result: Tile
   ) throws(Failure) -> Wait {
+    guard graph.buffers[node.operands[plan.stationary]].constant != nil,
+      let neighbours = NeighbourLanes(geometry, plan, machine)
+    else { return try emitContraction(node, geometry, plan, result: result, nil) }
+    return try emitContraction(
+      node, neighbours.geometry, Contraction(plan, neighbours), result: neighbours.result(result), neighbours)
+  }
+
+  private mutating func emitContraction(
+    _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, result: Tile,
+    _ neighbours: NeighbourLanes?
+  ) throws(Failure) -> Wait {
     let kernel = geometry.kernel
     let operand = kernel.operands[plan.streamed]
     let isFlat = plan.packet.flatMap(operand.dimension(of:))
@@ -30,6 +41,7 @@ extension ProgramCompiler {
     stream.flitAxis = plan.flitAxis
     stream.resultElements = plan.flitAxis == nil ? 1 : 8
     stream.flits = plan.isDepthwise ? plan.packetElements / 8 : 1
+    stream.laneAxis = neighbours?.lane
     stream.accumulate.kind = .contract
     stream.accumulate.lanes = UInt8(plan.lanes)
     stream.accumulate.treeDepth =
@@ -53,7 +65,8 @@ extension ProgramCompiler {
       // Whole sums: the register file holds some columns, all rows stream by.
       let pieces = Nest.boxes(outer.map(count), capacity: min(capacity / perGroup, cellGroups))
       let units = pieces.map { $0.reduce(perGroup) { $0 * $1.count } }
-      let placed = try standing(node, geometry, plan, units: units, vectorOperands, group: group)
+      let placed = try standing(
+        node, geometry, plan, units: units, vectorOperands, group: group, neighbours)
       let weights = try placed == nil ? stationary(node, geometry, plan) : nil
       if let placed, let axis = plan.flitAxis {
         stream.sources = try standingSources(
@@ -158,7 +171,7 @@ extension ProgramCompiler {
   /// the slices cut it along other axes than that of the flits.
   private mutating func standing(
     _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, units: [Int], _ vectorOperands: [Int],
-    group: Int
+    group: Int, _ neighbours: NeighbourLanes?
   ) throws(Failure) -> PlacedConstants? {
     guard graph.buffers[node.operands[plan.stationary]].constant != nil, let axis = plan.flitAxis else {
       return nil
@@ -183,9 +196,8 @@ extension ProgramCompiler {
     return try placeStanding(constants, node, .dealt, most: bytes > 4096 ? machine.slices : 8, mayOwn: true) {
       constant, size in
       UnitImage(
-        constant: constant, operand: operand, plan: plan, geometry: geometry, cut: cut, axes: axes,
-        counts: counts,
-        packetBytes: size
+        constant: neighbours?.spread(constant, into: operand.type) ?? constant, operand: operand, plan: plan,
+        geometry: geometry, cut: cut, axes: axes, counts: counts, packetBytes: size
       ).bytes(blocks: part?.count ?? 1, blockBytes: bytes)
     }
   }

@@ -56,8 +56,10 @@ struct Stream {
   var result: Tile
   var resultElement: ElementType
   var resultElements = 8
-  /// Flits of an output step follow each other in the result, and in the vector registers, by eight elements.
+  /// Flits of a lane follow each other in the result, and in the vector registers, by eight elements.
   var flits = 1
+  /// Along which the lanes of a sequential drain lie.
+  var laneAxis: AxisID?
   /// Units of the register file from index to index (of a loop, not of an axis), and the units in use.
   var registerStrides: [AxisID: Int] = [:]
   var registerUnits: Range<Int>?
@@ -169,6 +171,7 @@ extension ProgramCompiler {
     commit.element = stream.resultElement
     commit.elements = UInt8(stream.resultElements)
     commit.flitStride = stream.flits > 1 ? Int32(8 * stream.resultElement.size) : 0
+    commit.laneStride = Int32(stream.laneAxis.map(stream.result.stride) ?? 0)
     body.sink = .commit(commit)
     accesses.append(.write(.sram, stream.result.bytes, slices: slices))
     if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
@@ -213,6 +216,7 @@ extension ProgramCompiler {
       var operand = TensorInstruction.VectorOperand(.registers(base: Int32(first)))
       operand.isBroadcast = source.isBroadcast
       operand.flitStride = stream.flits > 1 && !source.isBroadcast ? 8 : 0
+      operand.laneStride = Int32(stream.laneAxis.flatMap { strides[$0] } ?? 0)
       return operand
     case .second(let tile):
       accesses.append(.read(.sram, tile.bytes, slices: slices))
@@ -227,6 +231,7 @@ extension ProgramCompiler {
       var operand = TensorInstruction.VectorOperand(.second(second))
       operand.isBroadcast = source.isBroadcast
       operand.flitStride = stream.flits > 1 && !source.isBroadcast ? Int32(8 * second.element.size) : 0
+      operand.laneStride = Int32(stream.laneAxis.map(tile.stride) ?? 0)
       return operand
     }
   }
