@@ -43,7 +43,12 @@ private struct Legaliser {
         continue
       }
       kernel.widenTables()
+      if let stored = kernel.reducingStored() { kernel = stored }
       if !kernel.isCopy { adapt(&kernel, &operands, node) }
+      if let stages = kernel.inStages() {
+        operands[0] = new.kernel(stages.first, [operands[0]], node: node.name, sources: node.sources)
+        kernel = stages.second
+      }
       if kernel.form == .contract {
         interleave(&kernel, &operands, node)
         subsample(&kernel, &operands, node)
