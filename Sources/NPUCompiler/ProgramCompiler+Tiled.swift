@@ -86,7 +86,7 @@ extension ProgramCompiler {
       let units = boxes.map { tiled.units($0).count }.max() ?? 0
       if units > machine.registerFileBytes / machine.packetBytes / 2 {
         let spent = run.work - before
-        copyTicks += min(spent.main, spent.sub)
+        run.spend(Work(waiting: min(spent.main, spent.sub, waitingTicks(placed))))
       }
     }
     return result

@@ -116,6 +116,24 @@ struct LoadQueue {
     return load
   }
 
+  /// A load of more than a half, the number-th of those that take turns: what the one before leaves free, which comes beside the work
+  /// with that, then the rest.
+  func parts(of load: Load, _ number: Int) -> [Load] {
+    let step = count(1, load.form)
+    let free = (capacity - count(load.packets, load.form)) / step
+    guard number > 0, free * 4 >= load.packets else { return [load] }
+    var (first, second) = (load, load)
+    (first.packets, second.packets) = (free, load.packets - free)
+    if load.base == 0 {
+      second.base += free * step
+      second.offset += free * packetBytes
+    } else {
+      first.base += second.packets * step
+      first.offset += second.packets * packetBytes
+    }
+    return [first, second]
+  }
+
   /// The instruction that brings `packets` of every slice.
   func instruction(_ load: Load, packets: Int) -> TensorInstruction {
     var body = TensorInstruction()

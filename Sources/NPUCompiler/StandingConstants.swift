@@ -329,23 +329,51 @@ extension ProgramCompiler {
     return dealt
   }
 
-  /// Loads a box into the register file unless it is there; small ones into the half that the last did not use.
+  /// Loads a box into the register file unless it is there; small ones into the half that the last did not use, large ones in turn
+  /// at its start and at its end.
   /// - Returns: its units there.
   mutating func loadBox(_ placed: PlacedConstants, _ number: Int) -> Range<Int> {
     if let units = placed.units { return units }
-    let slices = placed.constants.slices
+    var all = box(placed, number)
+    let units = registerLoads.count(all.packets, all.form)
+    if registerLoads.fitsHalf(all.packets, all.form) {
+      all.base = registerLoads.turn()
+      registerLoads.close(overlapping: all.base..<(all.base + units))
+      load(all, placed)
+    } else {
+      registerLoads.close(overlapping: all.base..<(all.base + units))
+      for part in registerLoads.parts(of: all, number) { load(part, placed) }
+    }
+    return all.base..<(all.base + units)
+  }
+
+  private func box(_ placed: PlacedConstants, _ number: Int) -> LoadQueue.Load {
     let form = placed.form
     let packets = (placed.constants.boxes[number].count + form.ring - 1) / form.ring
-    let units = registerLoads.count(packets, form)
-    let base = registerLoads.fitsHalf(packets, form) ? registerLoads.turn() : 0
-    registerLoads.close(overlapping: base..<(base + units))
-    let load = LoadQueue.Load(
-      form: form, base: base, offset: placed.bytes.lowerBound + placed.starts[number] * machine.packetBytes,
-      packets: packets, total: packets)
+    let isLast = number % 2 == 1 && !registerLoads.fitsHalf(packets, form)
+    return LoadQueue.Load(
+      form: form, base: isLast ? registerLoads.capacity - registerLoads.count(packets, form) : 0,
+      offset: placed.bytes.lowerBound + placed.starts[number] * machine.packetBytes, packets: packets,
+      total: packets)
+  }
+
+  private mutating func load(_ load: LoadQueue.Load, _ placed: PlacedConstants) {
+    let units = load.base..<(load.base + registerLoads.count(load.packets, load.form))
     run.append(
-      .tensor(registerLoads.instruction(load, packets: packets)), .sub,
-      [.read(.sram, placed.bytes, slices: 0..<slices), .write(.registerFile, base..<(base + units))])
-    return base..<(base + units)
+      .tensor(registerLoads.instruction(load, packets: load.packets)), .sub,
+      [.read(.sram, placed.bytes, slices: 0..<placed.constants.slices), .write(.registerFile, units)])
+  }
+
+  /// Ticks of the loads of large boxes that cannot run beside the box before.
+  func waitingTicks(_ placed: PlacedConstants) -> Int {
+    placed.constants.boxes.indices.reduce(0) { ticks, number in
+      guard placed.units == nil, let last = registerLoads.parts(of: box(placed, number), number).last else {
+        return ticks
+      }
+      return ticks
+        + Instruction(.tensor(registerLoads.instruction(last, packets: last.packets)))
+        .duration(on: machine, context: .sub, programs: []).ticks
+    }
   }
 
   /// The operands of the vector program: words per column come in one load, others as everywhere.

@@ -13,6 +13,8 @@ struct Work {
   var streamed = 0
   /// Copies that bring resident constants together, before the loads.
   var staged = 0
+  /// Loads that need units which the work holds, and so come between.
+  var waiting = 0
   /// Instructions that contract: each waits for a load.
   var contractions = 0
 
@@ -32,7 +34,7 @@ struct Work {
     let (earlier, own) = isSwitching ? (0, 0) : (before.switching, mainSwitching)
     let open = first - before.sharing - earlier
     let waits = sub - first - mainSharing - max(own - max(open, 0), 0)
-    return main + max(open - own, 0) + max(waits, 0) + copies
+    return main + max(open - own, 0) + max(waits, 0) + waiting + copies
   }
 
   /// What a contraction, on average, or all of this without one, leaves the next load.
@@ -53,6 +55,7 @@ struct Work {
       mainSwitching: combine(mainSwitching, other.mainSwitching),
       subSwitching: combine(subSwitching, other.subSwitching), copies: combine(copies, other.copies),
       streamed: combine(streamed, other.streamed),
-      staged: combine(staged, other.staged), contractions: combine(contractions, other.contractions))
+      staged: combine(staged, other.staged), waiting: combine(waiting, other.waiting),
+      contractions: combine(contractions, other.contractions))
   }
 }
