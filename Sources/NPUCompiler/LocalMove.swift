@@ -56,14 +56,14 @@ extension ProgramCompiler {
   mutating func emitLocalMove(_ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?) throws(Failure) {
     let kernel = geometry.kernel
     let axes = kernel.axes(.parallel)
-    // The last flit of a source may reach beyond its end, and beyond that of the result.
-    var rounding = Self.flitWidth(geometry, flitAxis)
+    // The last of several flits of a source may reach beyond its end, and beyond that of the result.
+    var rounding = min(Self.flitWidth(geometry, flitAxis), flitAxis.map { geometry.ranges[$0].count } ?? 8)
     if let flitAxis, geometry.parts[flitAxis] == nil, let index = axes.firstIndex(of: flitAxis) {
       if kernel.operands.allSatisfy({ !$0.box.isEmpty }) { rounding = 1 }
       for operand in kernel.operands where !operand.box.isEmpty {
         let range = operand.box[index]
-        let width = Self.flitWidth(range.count)
-        rounding = max(rounding, range.lowerBound + range.count.roundedUp(toMultipleOf: width))
+        let end = range.count > 8 ? range.count.roundedUp(toMultipleOf: 8) : range.count
+        rounding = max(rounding, range.lowerBound + end)
       }
     }
     let (wanted, _) = resultPlacement(node.result, geometry, innermost: flitAxis, rounding: rounding)
@@ -112,7 +112,7 @@ extension ProgramCompiler {
         result: node.result)
       let tile = Tile(
         placement: result.placement, operand: result.operand, origin: origin, bytes: result.bytes)
-      _ = try emitVector(part, piece, flitAxis: flitAxis, result: tile)
+      _ = try emitVector(part, piece, flitAxis: flitAxis, result: tile, isExact: true)
     }
     guard own != nil else { return settle(node.result, result.placement, owned: result.bytes) }
     reserved.remove(node.result)

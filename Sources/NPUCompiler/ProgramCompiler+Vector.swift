@@ -77,8 +77,9 @@ extension ProgramCompiler {
   }
 
   /// Runs a map or a reduction over the ranges of the geometry into `result`.
+  /// - Parameter isExact: whether a flit that holds the whole axis writes no element beyond it.
   mutating func emitVector(
-    _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, result: Tile
+    _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, result: Tile, isExact: Bool = false
   ) throws(Failure) -> Wait {
     let kernel = geometry.kernel
     var accumulate = TensorInstruction.Accumulate()
@@ -110,7 +111,8 @@ extension ProgramCompiler {
     stream.packetAxis = isPacked ? flitAxis : nil
     stream.packetElements = isPacked ? width : 1
     stream.isBroadcast = !isPacked && flitAxis != nil
-    stream.resultElements = flitAxis == nil ? 1 : width
+    let count = flitAxis.map { geometry.ranges[$0].count } ?? 1
+    stream.resultElements = isExact ? min(width, count) : flitAxis == nil ? 1 : width
     try adapt(operand, kernel.tables, &stream, isReduction: kernel.form != .map)
     try placeTables(kernel, &stream)
 
