@@ -185,11 +185,14 @@ extension ProgramCompiler {
   /// Loads a table into a slot.
   mutating func loadTable(_ table: Table, slot: Int, slices: Int) throws(Failure) {
     guard slot < machine.tableSlots else { throw .doesNotFit("more than \(machine.tableSlots) tables") }
-    var bytes: [UInt8] = []
-    for entry in table.entries {
-      for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: entry >> shift)) }
+    // Entries that are bytes come as such.
+    let isNarrow =
+      !table.isFloat && table.entries.allSatisfy { (-128...127).contains(Int32(bitPattern: $0)) }
+    let element = isNarrow ? ElementType.i8 : table.isFloat ? .f32 : .i32
+    let bytes = table.entries.flatMap { entry in
+      stride(from: 0, to: 8 * element.size, by: 8).map { UInt8(truncatingIfNeeded: entry >> $0) }
     }
-    let source = Placement(dram: image(bytes), TensorType(.i32, [table.entries.count]))
+    let source = Placement(dram: image(bytes), TensorType(element, [table.entries.count]))
     let (offset, isLoad) = try place(bytes.count, isConstant: true, "a table")
     let loop = DMAInstruction.Loop(UInt32(slices), source: 0, destination: Int64(window))
     copy(
@@ -201,11 +204,11 @@ extension ProgramCompiler {
     var body = TensorInstruction()
     body.sliceCount = UInt16(slices)
     body.fetch.base = Int32(offset)
-    body.fetch.element = table.isFloat ? .f32 : .i32
+    body.fetch.element = element
     body.fetch.packetElements = 8
     var steps = TensorInstruction.Loop()
     steps.size = UInt32(table.entries.count / 8)
-    steps.fetchStride = 32
+    steps.fetchStride = Int32(8 * element.size)
     steps.commitStride = 8
     body.loops = [steps]
     body.sink = .tables(base: Int32(256 * slot))

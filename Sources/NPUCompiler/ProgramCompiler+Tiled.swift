@@ -245,7 +245,7 @@ extension ProgramCompiler {
     commit.elements = 8
     body.sink = .commit(commit)
     accesses.append(.write(.sram, stream.result.bytes, slices: slices))
-    if stream.tableSlots > 0 { accesses.append(.read(.tables, 0..<(256 * stream.tableSlots))) }
+    if let words = stream.tableWords { accesses.append(.read(.tables, words)) }
     run.append(.tensor(body), .main, accesses)
   }
 

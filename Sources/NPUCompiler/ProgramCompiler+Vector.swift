@@ -161,7 +161,7 @@ extension ProgramCompiler {
       } else if let table = operand.pre.tabulated(over: operand.type.element, tables) {
         try loadTable(table, slot: 0, slices: stream.geometry.sliceCount)
         stream.table = 0
-        stream.tableSlots = 1
+        stream.tableSlots = 0..<1
         if let value = fill { fill = operand.pre.value(at: value, tables) }
       } else {
         throw .doesNotFit("the pre-program of operand 0 has no table")
@@ -174,17 +174,23 @@ extension ProgramCompiler {
     }
   }
 
-  /// Loads the tables of a kernel's program behind those that the adapter uses.
+  /// Loads the tables of a kernel's program: behind those that the adapter uses, or one in turn to the first slots, so that it
+  /// comes while the kernel before reads another.
   mutating func placeTables(_ kernel: Kernel, _ stream: inout Stream) throws(Failure) {
     guard stream.program.steps.ids.contains(where: { stream.program.steps[$0].isTable }) else { return }
-    let first = stream.tableSlots
+    var slots = stream.tableSlots
+    if slots.isEmpty, kernel.tables.count == 1, machine.tableSlots > 1 {
+      slots = tableTurn..<tableTurn
+      tableTurn = 1 - tableTurn
+    }
+    let first = slots.upperBound
     for (index, table) in kernel.tables.enumerated() {
       guard table.low == -128, table.entries.count == 256 else {
         throw .doesNotFit("a table of \(table.entries.count) entries")
       }
       try loadTable(table, slot: first + index, slices: stream.geometry.sliceCount)
     }
-    stream.tableSlots = first + kernel.tables.count
+    stream.tableSlots = slots.lowerBound..<(first + kernel.tables.count)
     let program = stream.program
     stream.program = Program { target in
       program.inline(into: &target, input: nil, operand: { $0.append(.operand($1)) }, table: { first + $0 })

@@ -61,6 +61,8 @@ struct ProgramCompiler {
   var engineTicks = (values: 0, streams: 0)
   /// The completions, by engine, of the copy emitted last.
   var copyEnds: [Wait] = []
+  /// The slot of the next kernel's table.
+  var tableTurn = 0
   /// Of a dry run: ticks of copies that hold the work up, of constants that stream, and of those that are staged.
   var copyTicks = 0
   var streamTicks = 0

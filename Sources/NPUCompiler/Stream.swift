@@ -63,8 +63,12 @@ struct Stream {
   /// Units of the register file from index to index (of a loop, not of an axis), and the units in use.
   var registerStrides: [AxisID: Int] = [:]
   var registerUnits: Range<Int>?
-  /// Table slots in use, from 0 on.
-  var tableSlots = 0
+  /// Table slots in use.
+  var tableSlots = 0..<0
+
+  var tableWords: Range<Int>? {
+    tableSlots.isEmpty ? nil : (256 * tableSlots.lowerBound)..<(256 * tableSlots.upperBound)
+  }
 
   /// Whether the vector program reads SRAM, through the port that loads of the register files need too.
   var readsSecond: Bool {
@@ -175,7 +179,7 @@ extension ProgramCompiler {
     body.sink = .commit(commit)
     accesses.append(.write(.sram, stream.result.bytes, slices: slices))
     if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
-    if stream.tableSlots > 0 { accesses.append(.read(.tables, 0..<(256 * stream.tableSlots))) }
+    if let words = stream.tableWords { accesses.append(.read(.tables, words)) }
     return run.append(.tensor(body), .main, accesses)
   }
 

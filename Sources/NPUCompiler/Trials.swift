@@ -6,6 +6,8 @@ import Support
 /// Searches side by side, round by round, and the fastest program that came of them.
 struct Trials {
   let graph: KernelGraph
+  /// With tables, for resident constants.
+  private let tabulated: KernelGraph
   let machine: SliceMachine
   let options: NPUCompiler.Options
   let cache = SearchCache()
@@ -15,6 +17,7 @@ struct Trials {
 
   init(_ graph: KernelGraph, _ machine: SliceMachine, _ options: NPUCompiler.Options) {
     self.graph = graph
+    tabulated = graph.tabulated(on: machine)
     self.machine = machine
     self.options = options
   }
@@ -106,9 +109,12 @@ struct Trials {
   }
 
   private mutating func search(_ trials: [Trial]) -> (found: [Trial.Found?], failures: [Diagnostic]) {
-    let (graph, machine, options, cache) = (graph, machine, options, cache)
+    let (graph, tabulated, machine, options, cache) = (graph, tabulated, machine, options, cache)
     let results = Parallel.map(trials.count, threads: options.threads) { index in
-      Swift.Result { () throws(Diagnostic) in try trials[index].run(graph, machine, cache, options) }
+      Swift.Result { () throws(Diagnostic) in
+        try trials[index].run(
+          trials[index].residentBytes > 0 ? tabulated : graph, machine, cache, options)
+      }
     }
     var failures: [Diagnostic] = []
     let found = results.map { result -> Trial.Found? in
