@@ -7,7 +7,8 @@ import Tensors
 /// on by l · stride, zero where its window does not reach. A walk reads stride · (count − 1) + taps places where count results
 /// alone read count · taps.
 struct NeighbourLanes {
-  /// The axis of the results, of which the geometry has one index per walk, and that of the window, which is the longer.
+  /// The axis of the results, of which `geometry` has one index per walk, and that of the window, which has all places that a walk
+  /// reads.
   let row: AxisID
   let window: AxisID
   /// A new parallel axis, the last.

@@ -36,7 +36,7 @@ private struct Stacker {
     old = graph
     new = KernelGraph(name: graph.name)
     for id in old.nodes.ids { for operand in Set(old.nodes[id].operands) { readers[operand].append(id) } }
-    // From the end: a part of a stack may be a stack itself, but not of parts that would become one.
+    // A part may be a stack itself; it then has its old shape for the other.
     for id in old.nodes.ids { plan(old.nodes[id]) }
   }
 
