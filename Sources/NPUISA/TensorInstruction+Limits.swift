@@ -235,6 +235,9 @@ extension Rules {
     let accumulate = tensor.accumulate
     var seconds = 0
     for operand in tensor.vector.operands {
+      require(
+        shape.drainedLanes > 1 || operand.laneStride == 0,
+        "an operand's lane_stride without a sequential drain of lanes")
       guard case .second(let stream) = operand.source else { continue }
       seconds += 1
       require(
@@ -292,6 +295,9 @@ extension Rules {
       [1, 2, 4, 8].contains(commit.transposeRows),
       "transpose_rows are \(commit.transposeRows), allowed is 1, 2, 4 or 8")
     require(commit.transposeRows > 1 || commit.columnStride == 0, "column_stride without a transpose")
+    require(
+      shape.drainedLanes > 1 || commit.laneStride == 0,
+      "commit.lane_stride without a sequential drain of lanes")
     guard tensor.accumulate.finish == .drain else {
       return require(commit.transposeRows == 1, "cells are spilled as they are")
     }

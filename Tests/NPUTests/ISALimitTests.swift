@@ -164,6 +164,7 @@ private let broken: [(String, String, @Sendable (inout TensorInstruction) -> Voi
   ("elements", "commit.elements is 8", { $0.accumulate.lanes = 4 }),
   ("rows", "transpose_rows are 3", { $0.sink = commit { $0.transposeRows = 3 } }),
   ("column", "column_stride without", { $0.sink = commit { $0.columnStride = 3 } }),
+  ("lane", "commit.lane_stride without", { $0.sink = commit { $0.laneStride = 3 } }),
   ("transpose", "8 rows are transposed of 4 steps", { $0.sink = commit { $0.transposeRows = 8 } }),
   ("register sink", "takes packets as they come", { $0.sink = .registerFile(base: 0) }),
   (

@@ -177,7 +177,9 @@ private struct Draft {
     if accumulate.start == .load {
       var cells = TensorInstruction.VectorOperand(.second(TensorInstruction.Second()))
       cells.flitStride = Int32(8 * tensor.shape.flitElements)
-      cells.laneStride = cells.flitStride * Int32(tensor.shape.flitsPerLane)
+      if tensor.shape.drainedLanes > 1 {
+        cells.laneStride = cells.flitStride * Int32(tensor.shape.flitsPerLane)
+      }
       tensor.vector.operands.append(cells)
     }
     outputKind = tensor.streamKind ?? .integer
@@ -325,7 +327,9 @@ private struct Draft {
       digits.append((last / rows, { $0.tensor.loops[innermost].commitStride = Int32($1 / rows) }))
       digits.append((Int(commit.elements), { $0.commit.columnStride = Int32($1) }))
     } else {
-      digits.append((shape.drainedLanes, { $0.commit.laneStride = Int32($1) }))
+      if shape.drainedLanes > 1 {
+        digits.append((shape.drainedLanes, { $0.commit.laneStride = Int32($1) }))
+      }
       digits.append((shape.flitsPerLane, { $0.commit.flitStride = Int32($1) }))
     }
     let room = places((transposes ? rows : Int(commit.elements)) * size, digits, &random)
