@@ -113,13 +113,8 @@ struct NeighbourLanes {
   /// What moves with a row moves in steps of so many, and with the lanes by one each.
   static func stepping(_ operand: Operand, _ row: AxisID, by count: Int, _ lane: AxisID?) -> Operand {
     var operand = operand
-    operand.maps = operand.maps.map { map in
-      map.terms.reduce(AffineMap(map.offset)) { sum, term in
-        guard term.axis == row else { return sum + .axis(term.axis, times: term.coefficient) }
-        let steps = sum + .axis(row, times: term.coefficient * count)
-        return lane.map { steps + .axis($0, times: term.coefficient) } ?? steps
-      }
-    }
+    let place = AffineMap.axis(row, times: count) + (lane.map { .axis($0) } ?? 0)
+    operand.maps = operand.maps.map { $0.substituting { $0 == row ? place : .axis($0) } }
     return operand
   }
 

@@ -72,11 +72,7 @@ extension Operand {
   /// With other axes; what moves along none of them stays at index 0.
   fileprivate func moving(_ axes: [AxisID: AxisID]) -> Operand {
     var operand = self
-    operand.maps = maps.map { map in
-      map.terms.reduce(AffineMap(map.offset)) { sum, term in
-        axes[term.axis].map { sum + .axis($0, times: term.coefficient) } ?? sum
-      }
-    }
+    operand.maps = maps.map { $0.substituting { axes[$0].map { .axis($0) } ?? 0 } }
     return operand
   }
 }

@@ -188,11 +188,7 @@ extension Kernel {
     guard let part, let inner = moved[axis] else { return nil }
     for (index, old) in operands.enumerated() {
       var operand = old
-      operand.maps = old.maps.map { map in
-        map.terms.reduce(AffineMap(map.offset)) { sum, term in
-          sum + .axis(moved[term.axis] ?? inner, times: term.coefficient)
-        }
-      }
+      operand.maps = old.maps.map { $0.substituting { .axis(moved[$0] ?? inner) } }
       if stack.parts > 1, old.maps.contains(where: { $0.coefficient(of: axis) != 0 }) {
         guard index == 0 || (index == 1 && hasWeights),
           let dimension = old.maps.firstIndex(where: { $0.coefficient(of: axis) != 0 }),

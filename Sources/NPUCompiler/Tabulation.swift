@@ -30,16 +30,10 @@ extension Kernel {
   /// Cycles of the vector engines of all slices.
   fileprivate func vectorCycles(_ machine: SliceMachine) -> Int {
     guard form == .contract || form == .map,
-      let kinds = try? post.kinds(
-        input: inputKind, operands: operands.map { try valueKind(of: $0) }, tables: tables)
+      let kinds = try? ProgramKinds(
+        of: post, input: inputKind, operands: operands.map { try valueKind(of: $0) }, result: nil)
     else { return 0 }
-    var counts = (integer: 0, float: 0)
-    for id in post.steps.ids {
-      switch post.steps[id] {
-      case .input, .operand, .integer, .float: continue
-      default: if kinds[id] == .integer { counts.integer += 1 } else { counts.float += 1 }
-      }
-    }
+    let counts = post.counts(kinds)
     func rounds(_ steps: Int, _ ways: Int) -> Int { (8 + ways - 1) / ways * ((steps + 7) / 8) }
     let flits = (elements + 8 * machine.slices - 1) / (8 * machine.slices)
     return flits
