@@ -397,8 +397,9 @@ struct ProgramCompiler {
     return (offset, false)
   }
 
-  /// Writes zero to a range of offsets in the first slices.
+  /// Writes zero to a range of offsets in the first slices, up to a multiple of 32 bytes: intervals are whole so far.
   mutating func clear(_ range: Range<Int>, slices: Int, isLoad: Bool) {
+    guard isLoad else { return clearBeside(range, slices) }
     let page = zeros()
     var start = range.lowerBound
     while start < range.upperBound {
@@ -407,9 +408,30 @@ struct ProgramCompiler {
       let descriptor = DMAInstruction(
         from: .init(.dram, Int64(page)), to: .init(.sram, Int64(start)), run: UInt32(run),
         slices > 1 ? [loop] : [])
-      copy([descriptor], isLoad: isLoad)
+      copy([descriptor], isLoad: true)
       start += run
     }
+  }
+
+  /// A copy within slices whose elements are all skipped, beside the work: it reads nothing, and no engine has to start.
+  private mutating func clearBeside(_ range: Range<Int>, _ slices: Int) {
+    let flits = (range.count + 31) / 32
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(slices)
+    body.fetch.element = .i32
+    body.fetch.packetElements = 8
+    body.fetch.validLoop = 0
+    var loop = TensorInstruction.Loop()
+    loop.size = UInt32(flits)
+    loop.commitStride = 32
+    body.loops = [loop]
+    var commit = TensorInstruction.Commit()
+    commit.base = Int32(range.lowerBound)
+    commit.element = .i32
+    commit.elements = 8
+    body.sink = .commit(commit)
+    let bytes = range.lowerBound..<(range.lowerBound + 32 * flits)
+    run.append(.tensor(body), .sub, [.write(.sram, bytes, slices: 0..<slices)])
   }
 }
 
