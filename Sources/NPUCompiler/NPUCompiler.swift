@@ -36,7 +36,7 @@ public enum NPUCompiler {
     var trials = Trials(graph, machine, options)
     if options.weights != .streamed { trials.runResident() }
     if options.weights != .resident || graph.constantBytes == 0 { try trials.runStreamed() }
-    if let best = trials.best { return best }
+    if let best = trials.best { return best.reordered(options) }
     let found = try ProgramCompiler.search(graph, machine, Trial(residentBytes: 0), trials.cache, options)
     throw Diagnostic(
       .doesNotFit,
@@ -61,7 +61,23 @@ struct Trial {
 
   /// What came of a trial: whether values have the room that the search thought they have, and the bytes of a slice that
   /// constants take.
-  typealias Found = (result: NPUCompiler.Result, fits: Bool, demand: Int)
+  struct Found {
+    var result: NPUCompiler.Result
+    var fits: Bool
+    var demand: Int
+    let search: ProgramCompiler
+
+    /// The same mappings with kernels in another order, so that copies hold up less, where that is faster.
+    func reordered(_ options: NPUCompiler.Options) -> NPUCompiler.Result {
+      guard demand > 0, let order = search.betterOrder(),
+        let placed = try? search.emitted(residentBytes: demand, order: order, options),
+        placed.residentDemand <= demand, !placed.neededMoreRoom
+      else { return result }
+      let program = placed.program()
+      guard program.predictedRunTicks < result.program.predictedRunTicks else { return result }
+      return NPUCompiler.Result(program: program, decisions: result.decisions)
+    }
+  }
 
   /// - Returns: nil where constants should be resident and do not fit.
   func run(
@@ -72,7 +88,8 @@ struct Trial {
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
       let program = try found.emitted(residentBytes: 0, options).program()
-      return (.init(program: program, decisions: found.decisions), true, 0)
+      let result = NPUCompiler.Result(program: program, decisions: found.decisions)
+      return Found(result: result, fits: true, demand: 0, search: found)
     }
     var trial = self
     var best: Found?
@@ -90,7 +107,7 @@ struct Trial {
         if let least = best, least.result.program.predictedRunTicks <= result.program.predictedRunTicks {
           break
         }
-        best = (result, fits, found.residentDemand)
+        best = Found(result: result, fits: fits, demand: found.residentDemand, search: found)
       }
       // Once more where values have more room than the search gave them and need it, or somewhat less.
       let isTight = found.residentDemand > machine.sramBytesPerSlice / 8 * 7

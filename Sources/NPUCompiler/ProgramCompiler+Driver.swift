@@ -34,9 +34,13 @@ extension ProgramCompiler {
 
   /// The program of a search. Where constants are resident, values are placed for all their lifetimes at once; constants that
   /// stream go round instead, so that they can come early.
-  func emitted(residentBytes: Int, _ options: NPUCompiler.Options) throws(Diagnostic) -> ProgramCompiler {
+  /// - Parameter order: of the nodes, by number; nil: the graph's.
+  func emitted(
+    residentBytes: Int, order: [Int]? = nil, _ options: NPUCompiler.Options
+  ) throws(Diagnostic) -> ProgramCompiler {
+    let order = order ?? Array(choices.indices)
     if residentBytes > 0 {
-      let dry = try? emitted(residentBytes, isDry: true, sharesLoads: true, options) {
+      let dry = try? emitted(residentBytes, order, isDry: true, sharesLoads: true, options) {
         .counted($0, recordsLifetimes: true)
       }
       if let dry, dry.residentDemand > residentBytes {
@@ -45,20 +49,20 @@ extension ProgramCompiler {
       if let plan = dry?.sram.plan() {
         for loads in [dry, nil] {
           if let program = try? emitted(
-            residentBytes, isDry: false, loads: loads, options, { .planned($0, plan) })
+            residentBytes, order, isDry: false, loads: loads, options, { .planned($0, plan) })
           {
             return program
           }
         }
       }
     }
-    return try emitted(residentBytes, isDry: false, options, ValueMemory.lowest)
+    return try emitted(residentBytes, order, isDry: false, options, ValueMemory.lowest)
   }
 
   /// - Parameter dry: the same program, whose loads are known; nil loads the constants of every kernel alone.
   private func emitted(
-    _ residentBytes: Int, isDry: Bool, loads dry: ProgramCompiler? = nil, sharesLoads: Bool = false,
-    _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
+    _ residentBytes: Int, _ order: [Int], isDry: Bool, loads dry: ProgramCompiler? = nil,
+    sharesLoads: Bool = false, _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
   ) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(
       graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, joinings: joinings,
@@ -67,8 +71,9 @@ extension ProgramCompiler {
     program.residentPrice = residentPrice
     program.registerLoads.planned = dry?.registerLoads.totals
     program.wordLoads.planned = dry?.wordLoads.totals
-    for ((number, id), choice) in zip(graph.nodes.ids.enumerated(), choices) {
-      let node = graph.nodes[id]
+    let ids = Array(graph.nodes.ids)
+    for number in order {
+      let (node, choice) = (graph.nodes[ids[number]], choices[number])
       program.run.kernel = UInt32(number)
       program.load.kernel = UInt32(number)
       do { try program.placeSomehow(node, choice, options) } catch {
