@@ -1,22 +1,36 @@
 import KernelIR
+import Machine
+import NPUISA
 import Support
 
 /// Orders of kernels beside that of the graph: what waits for a copy may come later, and others run meanwhile.
 struct KernelOrder {
-  /// What a kernel takes, and the kernels whose results it reads.
+  /// What a kernel takes, in ticks, and the kernels whose results it reads.
   struct Task {
-    /// Ticks of copies that it waits for, and that it runs.
-    var copies: Int
-    var main: Int
+    /// Of the engines, that it waits for.
+    var before: [Int]
+    var main = 0
+    /// Of the engines, that bring its result to DRAM.
+    var after: [Int]
+    /// Whether those that read it read it there.
+    var isReadAfter = true
     var reads: [Int]
+
+    init(engines: Int, reads: [Int]) {
+      before = Array(repeating: 0, count: engines)
+      after = before
+      self.reads = reads
+    }
   }
 
   private let tasks: [Task]
+  private let given: [Int]
   private let readers: [[Int]]
 
-  /// - Parameter tasks: each reads earlier ones.
-  init(_ tasks: [Task]) {
+  /// - Parameter given: the numbers of the tasks, each behind those that it reads.
+  init(_ tasks: [Task], in given: [Int]) {
     self.tasks = tasks
+    self.given = given
     var readers = [[Int]](repeating: [], count: tasks.count)
     for (number, task) in tasks.enumerated() { for read in task.reads { readers[read].append(number) } }
     self.readers = readers
@@ -26,11 +40,10 @@ struct KernelOrder {
   private static let reach = 32
   private static let rounds = 8
 
-  /// The order in which the tasks stand, with single ones moved as long as that ends earlier; nil where none does.
+  /// The order given, with single tasks moved as long as that ends earlier; nil where none does.
   func improved() -> [Int]? {
-    var order = Array(tasks.indices)
+    var order = given
     var least = end(order)
-    let given = least
     for _ in 0..<Self.rounds {
       let before = least
       for task in tasks.indices {
@@ -47,7 +60,7 @@ struct KernelOrder {
       }
       guard least < before else { break }
     }
-    return least < given ? order : nil
+    return order == given ? nil : order
   }
 
   /// Positions to which the kernel at one may move: behind all that it reads, before all that read it.
@@ -63,39 +76,61 @@ struct KernelOrder {
     return first...last
   }
 
-  /// When the last is done: copies follow each other, and so does the work.
+  /// When the last is done: every engine does one copy after another, and so does the work.
   private func end(_ order: [Int]) -> Int {
     var ends = [Int](repeating: 0, count: tasks.count)
-    var (engine, main) = (0, 0)
+    var engines = [Int](repeating: 0, count: tasks.first?.before.count ?? 0)
+    var main = 0
+    func copy(_ copies: [Int], from time: Int) -> Int {
+      var end = time
+      for engine in copies.indices where copies[engine] > 0 {
+        engines[engine] = max(engines[engine], time) + copies[engine]
+        end = max(end, engines[engine])
+      }
+      return end
+    }
     for number in order {
       let task = tasks[number]
-      var time = task.reads.reduce(0) { max($0, ends[$1]) }
-      if task.copies > 0 {
-        time = max(time, engine) + task.copies
-        engine = time
-      }
+      var time = copy(task.before, from: task.reads.reduce(0) { max($0, ends[$1]) })
       if task.main > 0 {
         time = max(time, main) + task.main
         main = time
       }
-      ends[number] = time
+      let end = copy(task.after, from: time)
+      ends[number] = task.isReadAfter ? end : time
     }
-    return max(engine, main)
+    return max(engines.max() ?? 0, main)
   }
 }
 
 extension ProgramCompiler {
-  /// Of a search: the numbers of the nodes in an order in which copies hold up less; nil where the graph's will do.
-  func betterOrder() -> [Int]? {
-    guard works.contains(where: { $0.copies > 0 }) else { return nil }
-    var makers = SideTable<BufferID, Int?>(default: nil)
+  /// Of a program that was emitted for the graph: the numbers of the nodes in an order in which copies hold up less; nil where
+  /// the one it has will do.
+  func betterOrder(than order: [Int]) -> [Int]? {
     var tasks: [KernelOrder.Task] = []
-    for ((number, id), work) in zip(graph.nodes.ids.enumerated(), works) {
+    var makers = SideTable<BufferID, Int?>(default: nil)
+    for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
       let reads = Set(node.operands.compactMap { makers[$0] }).sorted()
-      tasks.append(KernelOrder.Task(copies: work.copies, main: work.main, reads: reads))
+      tasks.append(KernelOrder.Task(engines: machine.dmaEngines, reads: reads))
+      // An output that is not read again leaves at once; another may stay where its readers have it.
+      tasks[number].isReadAfter = !graph.outputs.contains(node.result)
       makers[node.result] = number
     }
-    return KernelOrder(tasks).improved()
+    for (index, list) in run.code.contexts.enumerated() {
+      let context = Context(index: index)
+      for instruction in list {
+        let number = Int(instruction.kernel)
+        let ticks = instruction.duration(on: machine, context: context, programs: run.programs).ticks
+        switch (context, instruction.body) {
+        case (.main, _): tasks[number].main += ticks
+        case (.dma(let engine), .dma(let descriptor)):
+          let leaves = descriptor.source.memory == .sram && descriptor.destination.memory == .dram
+          if leaves { tasks[number].after[engine] += ticks } else { tasks[number].before[engine] += ticks }
+        default: break
+        }
+      }
+    }
+    return KernelOrder(tasks, in: order).improved()
   }
 }

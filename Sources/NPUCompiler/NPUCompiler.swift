@@ -66,15 +66,23 @@ struct Trial {
     var fits: Bool
     var demand: Int
     let search: ProgramCompiler
+    /// Emitted in the order of the graph.
+    let placed: ProgramCompiler
 
-    /// The same mappings with kernels in another order, so that copies hold up less, where that is faster.
+    /// The same mappings with kernels in other orders, so that copies hold up less, as long as that is faster.
     func reordered(_ options: NPUCompiler.Options) -> NPUCompiler.Result {
-      guard demand > 0, let order = search.betterOrder(),
-        let placed = try? search.emitted(residentBytes: demand, order: order, options),
-        placed.residentDemand <= demand, !placed.neededMoreRoom
-      else { return result }
-      let program = placed.program()
-      guard program.predictedRunTicks < result.program.predictedRunTicks else { return result }
+      guard demand > 0 else { return result }
+      var (placed, program) = (placed, result.program)
+      var order = Array(search.choices.indices)
+      for _ in 0..<3 {
+        guard let next = placed.betterOrder(than: order),
+          let trial = try? search.emitted(residentBytes: demand, order: next, options),
+          trial.residentDemand <= demand, !trial.neededMoreRoom
+        else { break }
+        let faster = trial.program()
+        guard faster.predictedRunTicks < program.predictedRunTicks else { break }
+        (placed, program, order) = (trial, faster, next)
+      }
       return NPUCompiler.Result(program: program, decisions: result.decisions)
     }
   }
@@ -87,9 +95,9 @@ struct Trial {
     machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
-      let program = try found.emitted(residentBytes: 0, options).program()
-      let result = NPUCompiler.Result(program: program, decisions: found.decisions)
-      return Found(result: result, fits: true, demand: 0, search: found)
+      let placed = try found.emitted(residentBytes: 0, options)
+      let result = NPUCompiler.Result(program: placed.program(), decisions: found.decisions)
+      return Found(result: result, fits: true, demand: 0, search: found, placed: placed)
     }
     var trial = self
     var best: Found?
@@ -107,7 +115,7 @@ struct Trial {
         if let least = best, least.result.program.predictedRunTicks <= result.program.predictedRunTicks {
           break
         }
-        best = Found(result: result, fits: fits, demand: found.residentDemand, search: found)
+        best = Found(result: result, fits: fits, demand: found.residentDemand, search: found, placed: placed)
       }
       // Once more where values have more room than the search gave them and need it, or somewhat less.
       let isTight = found.residentDemand > machine.sramBytesPerSlice / 8 * 7

@@ -80,6 +80,7 @@ extension ProgramCompiler {
         throw error.diagnostic(number, node, machine)
       }
       if node.kernel != nil, !isDry { program.record(node) }
+      program.finishEarly(node.result)
       program.release(after: node)
     }
     for output in graph.outputs {
@@ -91,6 +92,15 @@ extension ProgramCompiler {
       throw Diagnostic(.doesNotFit, "loads are not as planned")
     }
     return program
+  }
+
+  /// Brings an output to DRAM that nothing reads any more, if that can be done now.
+  private mutating func finishEarly(_ buffer: BufferID) {
+    guard remaining[buffer] > 0, remaining[buffer] == graph.outputs.count(where: { $0 == buffer }),
+      homes[buffer]?.placement.memory == .sram
+    else { return }
+    let before = self
+    if (try? bringToDRAM(buffer)) == nil { self = before }
   }
 
   /// Brings an output to DRAM, into bytes that the program writes: an input or a constant under another name is copied.
