@@ -13,9 +13,23 @@ private struct HaloSide {
   var distance: Int
 }
 
+extension Placement.Dimension {
+  /// What comes from the neighbour so many blocks away, of as many coordinates on that side as are wanted; nil where nearer ones
+  /// have all. A block has its step, in the neighbour's coordinates, before the first and behind the last of its own.
+  fileprivate func side(hop: Int, of wanted: Int, isBehind: Bool) -> HaloSide? {
+    let nearer = (hop - 1) * step
+    let count = min(wanted - nearer, step)
+    guard count > 0 else { return nil }
+    let target = isBehind ? origin + span + nearer : origin - nearer - count
+    return HaloSide(
+      source: isBehind ? target - hop * step : target + hop * step, target: target, count: count,
+      distance: isBehind ? -hop * sliceStride : hop * sliceStride)
+  }
+}
+
 extension ProgramCompiler {
   /// Copies what a placement gains over the one it grew from out of the neighbouring blocks: one pass over the ring of
-  /// slices per dimension. A later dimension takes along what earlier ones gained.
+  /// slices per dimension and distance. A later dimension takes along what earlier ones gained.
   mutating func fetchHalos(of home: Home, until grown: Placement, sliceCount: Int) {
     let bytes = home.owned ?? 0..<machine.sramBytesPerSlice
     var now = home.placement
@@ -27,18 +41,18 @@ extension ProgramCompiler {
       let before = now.dimensions[index].origin - grown.dimensions[index].origin
       let behind = grown.dimensions[index].span - now.dimensions[index].span - before
       let first = now.dimensions[index]
-      let end = first.origin + first.span
-      // The last coordinates that the block before owns, the first that the block behind owns.
-      let sides = [
-        HaloSide(
-          source: first.origin + first.step - before, target: first.origin - before, count: before,
-          distance: first.sliceStride),
-        HaloSide(source: end - first.step, target: end, count: behind, distance: -first.sliceStride),
-      ].filter { $0.count > 0 }
-      if before == behind, before > 0, now.dimensions.count < 7 {
-        pass(now, index, sides, bytes, sliceCount)
-      } else {
-        for side in sides { pass(now, index, [side], bytes, sliceCount) }
+      var hop = 1
+      while true {
+        let sides = [
+          first.side(hop: hop, of: before, isBehind: false), first.side(hop: hop, of: behind, isBehind: true),
+        ].compactMap(\.self)
+        guard let side = sides.first else { break }
+        if sides.count > 1, side.count == sides[1].count, now.dimensions.count < 7 {
+          pass(now, index, sides, bytes, sliceCount)
+        } else {
+          for side in sides { pass(now, index, [side], bytes, sliceCount) }
+        }
+        hop += 1
       }
       now.dimensions[index].origin -= before
       now.dimensions[index].span += before + behind

@@ -41,6 +41,12 @@ struct Placement: Hashable {
         ? origin <= 0 && origin + span >= step && blocks * step >= extent : origin == 0 && span == extent
     }
 
+    /// Neighbours on one side that a block may be brought coordinates of.
+    static let farthest = 3
+
+    /// Coordinates on one side that may be brought from the neighbours.
+    var reach: Int { step * min(Self.farthest, blocks - 1) }
+
     /// Takes in the whole row where that is short: a DMA engine takes as long for a part of it.
     mutating func widen(_ source: Dimension, unit: Int) {
       guard blocks == 1, source.blocks == 1, span < extent, extent * unit <= 64, extent <= 4 * span,
@@ -54,7 +60,7 @@ struct Placement: Hashable {
 
     /// Leaves room for what a block shares with its neighbours, to be copied from them.
     mutating func setRoom() {
-      guard blocks > 1, span > step, origin <= 0, -origin <= step, origin + span - step <= step,
+      guard blocks > 1, span > step, origin <= 0, -origin <= reach, origin + span - step <= reach,
         origin + span >= step, blocks * step >= extent
       else { return }
       roomBefore = -origin

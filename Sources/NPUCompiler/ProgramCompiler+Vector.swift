@@ -25,8 +25,8 @@ extension ProgramCompiler {
         dimension.blocks = part.count
         dimension.sliceStride = part.sliceStride
         if part.count > 1, index < rooms.count, axis != innermost {
-          dimension.roomBefore = min(rooms[index].before, part.block)
-          dimension.roomBehind = min(rooms[index].behind, part.block)
+          dimension.roomBefore = min(rooms[index].before, dimension.reach)
+          dimension.roomBehind = min(rooms[index].behind, dimension.reach)
         }
       }
       return dimension

@@ -466,7 +466,7 @@ extension Placement {
       guard wants.origin < has.origin || wants.origin + wants.span > has.origin + has.span else { continue }
       // All the room at once, for readers to come.
       let (before, behind) = (has.roomBefore, has.roomBehind)
-      guard max(before, behind) <= has.step, has.span == has.step else { return nil }
+      guard max(before, behind) <= has.reach, has.span == has.step else { return nil }
       result.dimensions[index].origin -= before
       result.dimensions[index].span += before + behind
       result.dimensions[index].defined = result.dimensions[index].span
