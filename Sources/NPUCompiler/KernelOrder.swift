@@ -104,9 +104,28 @@ struct KernelOrder {
 }
 
 extension ProgramCompiler {
+  /// Of a search, its program with kernels in other orders, so that copies hold up less, as long as that is faster.
+  /// - Parameter placed: the program in the graph's order.
+  func reordered(
+    _ placed: ProgramCompiler, residentBytes: Int, _ options: NPUCompiler.Options
+  ) -> NPUProgram {
+    var (placed, program) = (placed, placed.program())
+    var order = Array(choices.indices)
+    for _ in 0..<3 {
+      guard let next = placed.betterOrder(than: order),
+        let trial = try? emitted(residentBytes: residentBytes, order: next, options),
+        trial.residentDemand <= residentBytes, !trial.neededMoreRoom
+      else { break }
+      let faster = trial.program()
+      guard faster.predictedRunTicks < program.predictedRunTicks else { break }
+      (placed, program, order) = (trial, faster, next)
+    }
+    return program
+  }
+
   /// Of a program that was emitted for the graph: the numbers of the nodes in an order in which copies hold up less; nil where
   /// the one it has will do.
-  func betterOrder(than order: [Int]) -> [Int]? {
+  private func betterOrder(than order: [Int]) -> [Int]? {
     var tasks: [KernelOrder.Task] = []
     var makers = SideTable<BufferID, Int?>(default: nil)
     for (number, id) in graph.nodes.ids.enumerated() {

@@ -36,7 +36,7 @@ public enum NPUCompiler {
     var trials = Trials(graph, machine, options)
     if options.weights != .streamed { trials.runResident() }
     if options.weights != .resident || graph.constantBytes == 0 { try trials.runStreamed() }
-    if let best = trials.best { return best.reordered(options) }
+    if let best = trials.best { return best }
     let found = try ProgramCompiler.search(graph, machine, Trial(residentBytes: 0), trials.cache, options)
     throw Diagnostic(
       .doesNotFit,
@@ -61,31 +61,7 @@ struct Trial {
 
   /// What came of a trial: whether values have the room that the search thought they have, and the bytes of a slice that
   /// constants take.
-  struct Found {
-    var result: NPUCompiler.Result
-    var fits: Bool
-    var demand: Int
-    let search: ProgramCompiler
-    /// Emitted in the order of the graph.
-    let placed: ProgramCompiler
-
-    /// The same mappings with kernels in other orders, so that copies hold up less, as long as that is faster.
-    func reordered(_ options: NPUCompiler.Options) -> NPUCompiler.Result {
-      guard demand > 0 else { return result }
-      var (placed, program) = (placed, result.program)
-      var order = Array(search.choices.indices)
-      for _ in 0..<3 {
-        guard let next = placed.betterOrder(than: order),
-          let trial = try? search.emitted(residentBytes: demand, order: next, options),
-          trial.residentDemand <= demand, !trial.neededMoreRoom
-        else { break }
-        let faster = trial.program()
-        guard faster.predictedRunTicks < program.predictedRunTicks else { break }
-        (placed, program, order) = (trial, faster, next)
-      }
-      return NPUCompiler.Result(program: program, decisions: result.decisions)
-    }
-  }
+  typealias Found = (result: NPUCompiler.Result, fits: Bool, demand: Int)
 
   /// - Returns: nil where constants should be resident and do not fit.
   func run(
@@ -95,9 +71,8 @@ struct Trial {
     machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
-      let placed = try found.emitted(residentBytes: 0, options)
-      let result = NPUCompiler.Result(program: placed.program(), decisions: found.decisions)
-      return Found(result: result, fits: true, demand: 0, search: found, placed: placed)
+      let program = try found.emitted(residentBytes: 0, options).program()
+      return (.init(program: program, decisions: found.decisions), true, 0)
     }
     var trial = self
     var best: Found?
@@ -110,12 +85,13 @@ struct Trial {
       if let placed = try? found.emitted(residentBytes: found.residentDemand, options),
         placed.residentDemand <= found.residentDemand
       {
-        let result = NPUCompiler.Result(program: placed.program(), decisions: found.decisions)
+        let program = found.reordered(placed, residentBytes: found.residentDemand, options)
+        let result = NPUCompiler.Result(program: program, decisions: found.decisions)
         fits = !placed.neededMoreRoom
         if let least = best, least.result.program.predictedRunTicks <= result.program.predictedRunTicks {
           break
         }
-        best = Found(result: result, fits: fits, demand: found.residentDemand, search: found, placed: placed)
+        best = (result, fits, found.residentDemand)
       }
       // Once more where values have more room than the search gave them and need it, or somewhat less.
       let isTight = found.residentDemand > machine.sramBytesPerSlice / 8 * 7

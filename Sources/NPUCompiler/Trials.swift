@@ -11,7 +11,7 @@ struct Trials {
   let machine: SliceMachine
   let options: NPUCompiler.Options
   let cache = SearchCache()
-  private(set) var best: Trial.Found?
+  private(set) var best: NPUCompiler.Result?
   private var hasResident = false
   private var hasStreamed = false
 
@@ -52,7 +52,7 @@ struct Trials {
   mutating func runStreamed() throws(Diagnostic) {
     // Nothing that streams is done before all constants have come.
     if hasResident, let best,
-      hasStreamed || best.result.program.predictedRunTicks <= graph.streamTicks(machine)
+      hasStreamed || best.program.predictedRunTicks <= graph.streamTicks(machine)
     {
       return
     }
@@ -128,8 +128,8 @@ struct Trials {
     for (trial, found) in zip(trials, found) {
       guard let found else { continue }
       if trial.residentBytes == 0 { hasStreamed = true } else { hasResident = true }
-      if let best, best.result.program.predictedRunTicks <= found.result.program.predictedRunTicks { continue }
-      best = found
+      if let best, best.program.predictedRunTicks <= found.result.program.predictedRunTicks { continue }
+      best = found.result
     }
     return (found, failures)
   }
