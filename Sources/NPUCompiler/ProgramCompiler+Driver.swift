@@ -191,7 +191,10 @@ extension ProgramCompiler {
     for buffer in Set(node.operands).sorted() where homes[buffer]?.owned != nil { try bringToDRAM(buffer) }
   }
 
-  mutating func map(_ node: KernelNode, _ mapping: Choice.Mapping) throws(Failure) {
+  /// - Parameter tiled: of a tiled mapping, if that is known.
+  mutating func map(
+    _ node: KernelNode, _ mapping: Choice.Mapping, tiled: TiledContraction? = nil
+  ) throws(Failure) {
     switch mapping {
     case .local, .copied: break
     case .sliced, .tiled, .packed, .renamed: giveUpReserved(node.result)
@@ -199,7 +202,7 @@ extension ProgramCompiler {
     switch mapping {
     case .sliced(let geometry, let flitAxis): try emit(node, geometry, flitAxis: flitAxis)
     case .tiled(let geometry, let standing):
-      guard let tiled = tiling(node, geometry) else { throw .doesNotFit("no contraction") }
+      guard let tiled = tiled ?? tiling(node, geometry) else { throw .doesNotFit("no contraction") }
       let result = try emitTiled(node, tiled, standing)
       settle(node.result, result.placement, owned: result.bytes)
     case .local(let geometry, let flitAxis): try emitLocalMove(node, geometry, flitAxis: flitAxis)

@@ -216,12 +216,13 @@ extension ProgramCompiler {
     // Constants that are dealt out and loaded beside the work: of copies in every slice nothing would become faster.
     var isHidden = false
     var fastest: Int?
-    for (least, mapping) in ranked(mappings(node, kernel, effort: effort), node) {
+    for candidate in ranked(mappings(node, kernel, effort: effort), node) {
+      let mapping = candidate.mapping
       if case .tiled(_, let standing) = mapping, standing != .dealt, isHidden { continue }
-      if let fastest, least > Self.slack * fastest { break }
+      if let fastest, Self.isTooSlow(candidate.least, beside: fastest) { break }
       if case .tiled(_, .dealt) = mapping { isHidden = false }
       var next = self
-      guard (try? next.map(node, mapping)) != nil, let home = next.homes[node.result],
+      guard (try? next.map(node, mapping, tiled: candidate.tiled)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
       else { continue }
       var moved: [Outcome.Moved] = []
@@ -261,20 +262,27 @@ extension ProgramCompiler {
     return outcomes
   }
 
-  /// Mappings with ticks that they take at least, those with the least first.
-  private func ranked(_ mappings: [Choice.Mapping], _ node: KernelNode) -> [(least: Int, Choice.Mapping)] {
-    let least = mappings.map { mapping in
-      if case .tiled(let geometry, _) = mapping {
-        tiling(node, geometry)?.leastTicks(machine) ?? 0
-      } else {
-        0
-      }
-    }
-    return mappings.indices.sorted { (least[$0], $0) < (least[$1], $1) }.map { (least[$0], mappings[$0]) }
+  /// A mapping, how it cuts a contraction with a constant, and ticks that it takes at least.
+  private struct Candidate {
+    var mapping: Choice.Mapping
+    var tiled: TiledContraction?
+    var least: Int
   }
 
-  /// Mappings that take longer than so many times the fastest are not worth a try: what lies better then does not make up for it.
-  private static let slack = 2
+  /// Those with the least ticks first.
+  private func ranked(_ mappings: [Choice.Mapping], _ node: KernelNode) -> [Candidate] {
+    let candidates = mappings.map { mapping in
+      guard case .tiled(let geometry, _) = mapping, let tiled = tiling(node, geometry) else {
+        return Candidate(mapping: mapping, least: 0)
+      }
+      return Candidate(mapping: mapping, tiled: tiled, least: tiled.leastTicks(machine))
+    }
+    return candidates.enumerated().sorted { ($0.element.least, $0.offset) < ($1.element.least, $1.offset) }
+      .map(\.element)
+  }
+
+  /// Mappings that take longer than five quarters of the fastest are not worth a try: what lies better then does not make up for it.
+  private static func isTooSlow(_ least: Int, beside fastest: Int) -> Bool { 4 * least > 5 * fastest }
 
   /// Ticks that a concatenation will take for the result, and those that a concatenation was expected to take for its parts.
   private func owed(_ outcome: Outcome, _ node: KernelNode) -> (ticks: Int, paid: Int) {
