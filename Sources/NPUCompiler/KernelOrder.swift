@@ -4,19 +4,19 @@ import NPUISA
 import Support
 
 /// Orders of kernels beside that of the graph: what waits for a copy may come later, and others run meanwhile.
-struct KernelOrder {
+package struct KernelOrder {
   /// What a kernel takes, in ticks, and the kernels whose results it reads.
-  struct Task {
+  package struct Task {
     /// Of the engines, that it waits for.
-    var before: [Int]
-    var main = 0
+    package var before: [Int]
+    package var main = 0
     /// Of the engines, that bring its result to DRAM.
-    var after: [Int]
+    package var after: [Int]
     /// Whether those that read it read it there.
-    var isReadAfter = true
-    var reads: [Int]
+    package var isReadAfter = true
+    package var reads: [Int]
 
-    init(engines: Int, reads: [Int]) {
+    package init(engines: Int, reads: [Int]) {
       before = Array(repeating: 0, count: engines)
       after = before
       self.reads = reads
@@ -28,7 +28,7 @@ struct KernelOrder {
   private let readers: [[Int]]
 
   /// - Parameter given: the numbers of the tasks, each behind those that it reads.
-  init(_ tasks: [Task], in given: [Int]) {
+  package init(_ tasks: [Task], in given: [Int]) {
     self.tasks = tasks
     self.given = given
     var readers = [[Int]](repeating: [], count: tasks.count)
@@ -41,7 +41,7 @@ struct KernelOrder {
   private static let rounds = 8
 
   /// The order given, with single tasks moved as long as that ends earlier; nil where none does.
-  func improved() -> [Int]? {
+  package func improved() -> [Int]? {
     var order = given
     var least = end(order)
     for _ in 0..<Self.rounds {

@@ -430,6 +430,11 @@ struct ProgramCompiler {
     commit.element = .i32
     commit.elements = 8
     body.sink = .commit(commit)
+    // The copy into the tile waits for it.
+    guard !isDry else {
+      return copyTicks +=
+        Instruction(.tensor(body)).duration(on: machine, context: .sub, programs: []).ticks
+    }
     let bytes = range.lowerBound..<(range.lowerBound + 32 * flits)
     run.append(.tensor(body), .sub, [.write(.sram, bytes, slices: 0..<slices)])
   }

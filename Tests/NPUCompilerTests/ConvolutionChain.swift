@@ -43,7 +43,7 @@ struct ConvolutionChain {
   }
 
   mutating func convolve(
-    to columns: Int, window: Int = 1, stride: Int = 1, adding residual: BufferID? = nil
+    to columns: Int, window: Int = 1, stride: Int = 1, dilation: Int = 1, adding residual: BufferID? = nil
   ) throws {
     let shape = graph.buffers[last].type.shape
     let extent = (shape[1] + stride - 1) / stride
@@ -53,7 +53,7 @@ struct ConvolutionChain {
     let taps = [kernel.axis("kh", window, .window), kernel.axis("kw", window, .window)]
     let ci = kernel.axis("ci", shape[0], .reduce)
     let places = zip(rows, taps).map {
-      AffineMap.axis($0, times: stride) + .axis($1) + AffineMap(-(window / 2))
+      AffineMap.axis($0, times: stride) + .axis($1, times: dilation) + AffineMap(-(window / 2 * dilation))
     }
     kernel.operands = [
       Operand(

@@ -2,6 +2,7 @@ import KernelIR
 import Machine
 import NPUChecker
 import NPUCompiler
+import NPUISA
 import NPUInterpreter
 import Support
 import TargetFiles
@@ -38,4 +39,23 @@ import Testing
   let result = try interpreter.run(inputs: ["x": arguments[0]])
   #expect(result.findings == [])
   #expect(result.outputs["y"] == (try KernelEvaluator.run(kernel, arguments)))
+}
+
+/// Windows that reach over two and three blocks: what they need comes through the switch, one pass for every distance, and no engine
+/// copies anything between slices.
+@Test(arguments: [2, 3, 5]) func dilatedWindowsAreFilledByTheSwitch(dilation: Int) throws {
+  let machine = try Targets.builtin("warboy-2pe").machine
+  var chain = try ConvolutionChain(channels: 16, size: 32)
+  try chain.convolve(to: 16)
+  try chain.convolve(to: 16, window: 3, dilation: dilation)
+  let program = try NPUCompiler.compile(chain.finished, on: machine).program
+  for case .dma(let body) in program.run.contexts.joined().map(\.body) {
+    #expect(body.source.memory == .dram || body.destination.memory == .dram)
+  }
+  var distances: Set<Int> = []
+  for case .tensor(let body) in program.run.contexts[0].map(\.body) where body.exchange.kind == .neighbours {
+    distances.insert(Int(body.exchange.distance))
+  }
+  #expect(distances.count > 1 || dilation == 2, "\(distances)")
+  try chain.expectValues(program, on: machine)
 }
