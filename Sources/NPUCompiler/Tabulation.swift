@@ -33,10 +33,7 @@ extension Kernel {
       let kinds = try? ProgramKinds(
         of: post, input: inputKind, operands: operands.map { try valueKind(of: $0) }, result: nil)
     else { return 0 }
-    let counts = post.counts(kinds)
-    func rounds(_ steps: Int, _ ways: Int) -> Int { (8 + ways - 1) / ways * ((steps + 7) / 8) }
     let flits = (elements + 8 * machine.slices - 1) / (8 * machine.slices)
-    return flits
-      * (rounds(counts.integer, machine.vectorWaysInteger) + rounds(counts.float, machine.vectorWaysFloat))
+    return flits * post.cyclesPerFlit(kinds, on: machine)
   }
 }

@@ -114,11 +114,7 @@ extension TensorInstruction {
         * (shape.steps * shape.flits + machine.hopCycles * min(Int(reducer.size), 4096))
     }
     if let kinds = (try? kinds(programs: programs)) ?? nil, let number = vector.program {
-      let counts = programs[Int(number)].counts(kinds)
-      stages.vector =
-        output
-        * (8.over(machine.vectorWaysInteger) * counts.integer.over(8)
-          + 8.over(machine.vectorWaysFloat) * counts.float.over(8))
+      stages.vector = output * programs[Int(number)].cyclesPerFlit(kinds, on: machine)
     }
     if accumulate.finish != .keep { stages.commit = commitCycles(on: machine, isMain, shape) }
     if vector.program != nil || isReduction { stages.latency = machine.vectorLatencyCycles }
@@ -172,6 +168,13 @@ extension DMAInstruction {
 }
 
 extension Program {
+  /// Cycles of the vector engine for a flit of eight elements.
+  public func cyclesPerFlit(_ kinds: ProgramKinds, on machine: SliceMachine) -> Int {
+    let counts = counts(kinds)
+    return 8.over(machine.vectorWaysInteger) * counts.integer.over(8)
+      + 8.over(machine.vectorWaysFloat) * counts.float.over(8)
+  }
+
   /// The steps that take time, by the kind of their result.
   public func counts(_ kinds: ProgramKinds) -> (integer: Int, float: Int) {
     var (integer, float) = (0, 0)
