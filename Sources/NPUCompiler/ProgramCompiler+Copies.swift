@@ -59,11 +59,12 @@ extension ProgramCompiler {
     (key.from.base, key.to.base) = (0, 0)
     if let ticks = cache.ticks(key) {
       copyTicks += ticks
-      return
+    } else {
+      let before = copyTicks
+      copyValues(try plan(from, to, copies))
+      cache.note(key, copyTicks - before)
     }
-    let before = copyTicks
-    copyValues(try plan(from, to, copies))
-    cache.note(key, copyTicks - before)
+    if copyTicks > mostCopyTicks { throw .doesNotFit("copies take too long") }
   }
 
   /// Descriptors that copy all of a value, `copies` times.

@@ -67,6 +67,8 @@ struct ProgramCompiler {
   var copyTicks = 0
   var streamTicks = 0
   var stagingTicks = 0
+  /// Of a search: a mapping with more copies is given up.
+  var mostCopyTicks = Int.max
   /// Of a search: what the work takes, what streams beside it, and how the kernels were placed.
   var computeTicks = 0
   var countedStreamTicks = 0

@@ -222,6 +222,7 @@ extension ProgramCompiler {
       if let fastest, Self.isTooSlow(candidate.least, beside: fastest) { break }
       if case .tiled(_, .dealt) = mapping { isHidden = false }
       var next = self
+      if let fastest { next.mostCopyTicks = copyTicks + Self.longestCopies(beside: fastest, machine) }
       guard (try? next.map(node, mapping, tiled: candidate.tiled)) != nil, let home = next.homes[node.result],
         let result = Layout(home)
       else { continue }
@@ -283,6 +284,11 @@ extension ProgramCompiler {
 
   /// Mappings that take longer than five quarters of the fastest are not worth a try: what lies better then does not make up for it.
   private static func isTooSlow(_ least: Int, beside fastest: Int) -> Bool { 4 * least > 5 * fastest }
+
+  /// Nor are copies that take longer than this.
+  private static func longestCopies(beside fastest: Int, _ machine: SliceMachine) -> Int {
+    3 * fastest + 2 * machine.dmaStartupCycles * machine.ticksPerCycle
+  }
 
   /// Ticks that a concatenation will take for the result, and those that a concatenation was expected to take for its parts.
   private func owed(_ outcome: Outcome, _ node: KernelNode) -> (ticks: Int, paid: Int) {

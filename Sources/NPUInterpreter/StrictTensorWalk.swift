@@ -94,8 +94,7 @@ extension StrictTensorWalk {
     while odometer.next(&index) { counts.commit += 1 }
   }
 
-  mutating func write(_ memory: MemoryName, _ slice: Int, _ entry: Int, _ count: Int, _ bits: UInt64)
-  {
+  mutating func write(_ memory: MemoryName, _ slice: Int, _ entry: Int, _ count: Int, _ bits: UInt64) {
     if memory == .sram { counters.sramWriteBytes += count }
     writes.append(
       PendingWrite(
