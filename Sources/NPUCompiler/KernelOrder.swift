@@ -36,20 +36,25 @@ package struct KernelOrder {
     self.readers = readers
   }
 
-  /// How far a kernel is moved at most at a time, and how often all are tried.
-  private static let reach = 32
+  /// How often all are tried, and steps of the model at most each time.
   private static let rounds = 8
+  private static let mostSteps = 20_000_000
+
+  /// How far a kernel is moved at most at a time.
+  private var reach: Int { max(2, min(32, Self.mostSteps / (2 * tasks.count * tasks.count))) }
 
   /// The order given, with single tasks moved as long as that ends earlier; nil where none does.
   package func improved() -> [Int]? {
+    guard tasks.contains(where: { ($0.before + $0.after).contains { $0 > 0 } }) else { return nil }
     var order = given
     var least = end(order)
+    let reach = reach
     for _ in 0..<Self.rounds {
       let before = least
       for task in tasks.indices {
         guard let position = order.firstIndex(of: task) else { continue }
         var best: [Int]?
-        for target in targets(position, in: order) where target != position {
+        for target in targets(position, in: order, reach) where target != position {
           var trial = order
           trial.remove(at: position)
           trial.insert(task, at: target)
@@ -64,13 +69,13 @@ package struct KernelOrder {
   }
 
   /// Positions to which the kernel at one may move: behind all that it reads, before all that read it.
-  private func targets(_ position: Int, in order: [Int]) -> ClosedRange<Int> {
+  private func targets(_ position: Int, in order: [Int], _ reach: Int) -> ClosedRange<Int> {
     let task = order[position]
     var (first, last) = (position, position)
-    while first > 0, position - first < Self.reach, !tasks[task].reads.contains(order[first - 1]) {
+    while first > 0, position - first < reach, !tasks[task].reads.contains(order[first - 1]) {
       first -= 1
     }
-    while last < order.count - 1, last - position < Self.reach, !readers[task].contains(order[last + 1]) {
+    while last < order.count - 1, last - position < reach, !readers[task].contains(order[last + 1]) {
       last += 1
     }
     return first...last

@@ -80,8 +80,8 @@ extension ProgramCompiler {
         throw error.diagnostic(number, node, machine)
       }
       if node.kernel != nil, !isDry { program.record(node) }
-      program.finishEarly(node.result)
       program.release(after: node)
+      for buffer in [node.result] + node.operands { program.finishEarly(buffer) }
     }
     for output in graph.outputs {
       do { try program.finish(output) } catch {
@@ -94,9 +94,10 @@ extension ProgramCompiler {
     return program
   }
 
-  /// Brings an output to DRAM that nothing reads any more, if that can be done now.
+  /// Brings an output to DRAM that nothing reads any more, if that can be done now. Where constants stream they would wait behind it.
   private mutating func finishEarly(_ buffer: BufferID) {
-    guard remaining[buffer] > 0, remaining[buffer] == graph.outputs.count(where: { $0 == buffer }),
+    guard resident != nil, remaining[buffer] > 0,
+      remaining[buffer] == graph.outputs.count(where: { $0 == buffer }),
       homes[buffer]?.placement.memory == .sram
     else { return }
     let before = self
