@@ -169,16 +169,8 @@ extension ProgramCompiler {
 
   /// Zero in a range of words: a load whose elements are all skipped.
   private mutating func clearVectorRegisters(_ range: Range<Int>, _ slices: Int) {
-    var body = TensorInstruction()
-    body.sliceCount = UInt16(slices)
-    body.fetch.element = .i32
-    body.fetch.packetElements = 8
-    body.fetch.validLoop = 0
-    var loop = TensorInstruction.Loop()
-    loop.size = UInt32((range.count + 7) / 8)
-    loop.commitStride = 8
-    body.loops = [loop]
-    body.sink = .vectorRegisters(base: Int32(range.lowerBound))
+    let body = TensorInstruction.zeros(
+      (range.count + 7) / 8, apart: 8, to: .vectorRegisters(base: Int32(range.lowerBound)), slices: slices)
     run.append(.tensor(body), .sub, [.write(.vectorRegisters, range)])
   }
 
@@ -218,5 +210,22 @@ extension ProgramCompiler {
         .read(.sram, offset..<(offset + bytes.count), slices: 0..<slices),
         .write(.tables, (256 * slot)..<(256 * slot + 256)),
       ])
+  }
+}
+
+extension TensorInstruction {
+  /// For the sub context: eight zeros of 32 bits a step, from elements that are all skipped, so that nothing is read.
+  static func zeros(_ steps: Int, apart stride: Int, to sink: Sink, slices: Int) -> TensorInstruction {
+    var body = TensorInstruction()
+    body.sliceCount = UInt16(slices)
+    body.fetch.element = .i32
+    body.fetch.packetElements = 8
+    body.fetch.validLoop = 0
+    var loop = Loop()
+    loop.size = UInt32(steps)
+    loop.commitStride = Int32(stride)
+    body.loops = [loop]
+    body.sink = sink
+    return body
   }
 }

@@ -418,20 +418,11 @@ struct ProgramCompiler {
   /// A copy within slices whose elements are all skipped, beside the work: it reads nothing, and no engine has to start.
   private mutating func clearBeside(_ range: Range<Int>, _ slices: Int) {
     let flits = (range.count + 31) / 32
-    var body = TensorInstruction()
-    body.sliceCount = UInt16(slices)
-    body.fetch.element = .i32
-    body.fetch.packetElements = 8
-    body.fetch.validLoop = 0
-    var loop = TensorInstruction.Loop()
-    loop.size = UInt32(flits)
-    loop.commitStride = 32
-    body.loops = [loop]
     var commit = TensorInstruction.Commit()
     commit.base = Int32(range.lowerBound)
     commit.element = .i32
     commit.elements = 8
-    body.sink = .commit(commit)
+    let body = TensorInstruction.zeros(flits, apart: 32, to: .commit(commit), slices: slices)
     // The copy into the tile waits for it.
     guard !isDry else {
       return copyTicks +=
