@@ -12,7 +12,7 @@ struct Partition: Sendable {
     case device
     /// On the host, with the reason why the target does not take it.
     case host(String)
-    /// Quantizes an input or dequantizes an output; the host does that for every target.
+    /// Quantizes an input or dequantizes an output, with the Casts beside that; the host does that for every target.
     case conversion
   }
 
@@ -25,13 +25,14 @@ struct Partition: Sendable {
 
   private(set) var places = SideTable<NodeID, Place>(default: .device)
   private let graph: Graph
+  private let conversions: Conversions
 
   /// - Parameter graph: in the canonical quantized form, names unique.
   init(_ graph: Graph, on machine: SliceMachine, _ operators: OperatorSet) {
     self.graph = graph
-    let uses = graph.useCounts()
+    conversions = Conversions(graph)
     for node in graph.order {
-      if isConversion(node, uses) {
+      if conversions.contains(node) {
         places[node] = .conversion
       } else if let reason = Self.refusal(of: node, in: graph, on: machine, operators) {
         places[node] = .host(reason)
@@ -47,18 +48,6 @@ struct Partition: Sendable {
     graph.order.compactMap { node in
       guard case .host(let reason) = places[node] else { return nil }
       return (node, reason)
-    }
-  }
-
-  private func isConversion(_ node: NodeID, _ uses: SideTable<ValueID, Int>) -> Bool {
-    let (operands, results) = (graph.operands(of: node), graph.results(of: node))
-    guard graph.nodes[node].domain.isEmpty, let operand = operands.first, !operand.isNone else {
-      return false
-    }
-    switch graph.nodes[node].op {
-    case "QuantizeLinear": return graph.values[operand].definition == .input
-    case "DequantizeLinear": return uses[results[0]] == 1 && graph.outputs.contains(results[0])
-    default: return false
     }
   }
 
@@ -122,11 +111,9 @@ struct Partition: Sendable {
         groups.append((.device, nodes))
         continue
       }
-      let conversions = nodes.filter { places[$0] == .conversion }
-      let quantizers = conversions.filter { graph.nodes[$0].op == "QuantizeLinear" }
-      groups.append((.conversion, quantizers))
+      groups.append((.conversion, nodes.filter(conversions.quantizing.contains)))
       groups.append((.host, nodes.filter { places[$0] != .conversion }))
-      groups.append((.conversion, conversions.filter { graph.nodes[$0].op != "QuantizeLinear" }))
+      groups.append((.conversion, nodes.filter(conversions.dequantizing.contains)))
     }
     groups.removeAll { $0.nodes.isEmpty }
     return groups.enumerated().map { index, group in

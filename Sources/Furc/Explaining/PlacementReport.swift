@@ -93,8 +93,10 @@ public struct PlacementReport: Sendable {
     let claimants = graph.order.map { id in
       NodeOwners.Claimant(graph.nodes[id].name, graph.nodes[id].sources, place: "0.\(id)")
     }
-    // Conversions are made for nodes that others compute.
-    let computing = zip(graph.order, claimants).filter { compilation.partition.places[$0.0] != .conversion }
+    // Quantizations are made for nodes that others compute; a Cast beside them is the model's own.
+    let computing = zip(graph.order, claimants).filter {
+      compilation.partition.places[$0.0] != .conversion || graph.nodes[$0.0].op == "Cast"
+    }
     let owners = NodeOwners(computing.map(\.1), names: byIndex.mapValues(\.name))
     let crossing = Crossing(graph, compilation.partition)
     let machine = compilation.compiled.target.machine

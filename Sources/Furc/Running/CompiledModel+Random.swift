@@ -26,7 +26,7 @@ extension CompiledModel {
   private func interval(of buffer: String, _ element: ElementType) -> ClosedRange<Double> {
     for graph in graphs {
       for node in graph.order where graph.nodes[node].op == "QuantizeLinear" {
-        guard graph.values[graph.operands(of: node)[0]].name == buffer,
+        guard graph.values[graph.beforeCasts(graph.operands(of: node)[0])].name == buffer,
           let value = graph.results(of: node).first.map({ graph.values[$0] }),
           let quantization = value.quantization, quantization.axis == nil,
           let stored = value.type.element.integerRange
