@@ -220,8 +220,8 @@ extension ProgramCompiler {
     let slices = 0..<sliceCount
     let bytes = offset..<(offset + pass.bytes)
     let read = home.owned ?? 0..<machine.sramBytesPerSlice
-    run.append(
-      .tensor(body), .main, [.read(.sram, read, slices: slices), .write(.sram, bytes, slices: slices)])
+    run.appendToEither(
+      body, [.read(.sram, read, slices: slices), .write(.sram, bytes, slices: slices)])
     return Home(placement: placement, owned: bytes)
   }
 }

@@ -1,6 +1,7 @@
 import KernelIR
 import Machine
 import NPUISA
+import Tensors
 
 /// What an instruction touches, as a box: bytes (words, units, slots) of a memory in a range of slices.
 struct Access {
@@ -48,6 +49,13 @@ struct Emitter {
   /// known[c][d]: how many instructions of context d have completed whenever the next one of c starts.
   private var known: [[UInt32]]
 
+  /// Whether sub does what main could do.
+  var usesEither = false
+  private var pending: [(body: TensorInstruction, accesses: [Access])] = []
+  /// Where those of a kernel went: all to one context, so that the last is the last to complete.
+  private var placedKernel: UInt32?
+  private var place = Context.main
+
   private struct Entry {
     var access: Access
     var context: Int
@@ -87,6 +95,12 @@ struct Emitter {
       count(Instruction(body), context, times: 1)
       return Wait(tag: UInt8(index), count: 1)
     }
+    let isBefore = pending.contains { waiting in
+      waiting.accesses.contains { access in
+        accesses.contains { ($0.writes || access.writes) && $0.overlaps(access) }
+      }
+    }
+    if context != .sub || isBefore { appendPending() }
     let completion = UInt32(code.contexts[index].count + 1)
     var needed = [UInt32](repeating: 0, count: known.count)
     var end = ends[index]
@@ -107,6 +121,33 @@ struct Emitter {
     let wait = Wait(tag: UInt8(index), count: completion)
     last = wait
     return wait
+  }
+
+  /// Appends what main and sub can do alike, here or behind loads that come next, which it does not need to wait for.
+  mutating func appendToEither(_ body: TensorInstruction, _ accesses: [Access]) {
+    guard usesEither, !isDry else {
+      append(.tensor(body), .main, accesses)
+      return
+    }
+    pending.append((body, accesses))
+  }
+
+  /// Appends what either context can do, on sub where that is done well before main would be.
+  mutating func appendPending() {
+    guard let first = pending.first else { return }
+    if placedKernel != kernel {
+      let ends = [Context.main, .sub].map { context in
+        start(on: context, first.accesses)
+          + pending.reduce(0) {
+            $0 + Instruction(.tensor($1.body)).duration(on: machine, context: context, programs: []).ticks
+          }
+      }
+      let gain = machine.issueMainCycles / 2 * machine.ticksPerCycle
+      (placedKernel, place) = (kernel, ends[1] + gain < ends[0] ? .sub : .main)
+    }
+    let waiting = pending
+    pending = []
+    for (body, accesses) in waiting { append(.tensor(body), place, accesses) }
   }
 
   /// Appends to the context of a completion nothing but the wait for another.
@@ -174,6 +215,34 @@ struct Emitter {
       }
     }
     history[memory].append(entry)
+  }
+}
+
+extension TensorInstruction {
+  /// Whether elements only come to other places of SRAM: sub can do it as well as main.
+  var isMove: Bool {
+    guard accumulate.kind == .none, vector.program == nil, reducer.kind == .none, case .commit = sink else {
+      return false
+    }
+    return true
+  }
+
+  /// Bytes between the first and the last that it may fetch, of those that are meant.
+  func fetched(of bytes: Range<Int>) -> Range<Int> {
+    Self.span(
+      Int(fetch.base), loops.map { (Int($0.size), Int($0.fetchStride)) },
+      Int(fetch.packetElements) * fetch.element.size
+    ).clamped(to: bytes)
+  }
+
+  /// From the first to the last byte of packets at all indices of some loops.
+  static func span(_ base: Int, _ loops: [(size: Int, stride: Int)], _ bytes: Int) -> Range<Int> {
+    var (low, high) = (base, base + bytes)
+    for loop in loops {
+      let reach = (loop.size - 1) * loop.stride
+      if reach < 0 { low += reach } else { high += reach }
+    }
+    return low..<high
   }
 }
 

@@ -140,9 +140,17 @@ extension ProgramCompiler {
     commit.element = body.fetch.element
     commit.elements = body.fetch.packetElements
     body.sink = .commit(commit)
+    // Others read what lies between meanwhile.
     let slices = 0..<sliceCount
-    run.append(
-      .tensor(body), .main,
-      [.read(.sram, bytes, slices: slices), .write(.sram, bytes, slices: slices)])
+    func span(_ coordinate: Int) -> Range<Int> {
+      TensorInstruction.span(
+        base + (coordinate - moved.origin) * moved.stride, loops.map { ($0.size, $0.stride) }, packet
+      ).clamped(to: bytes)
+    }
+    run.appendToEither(
+      body,
+      sides.flatMap { side -> [Access] in
+        [.read(.sram, span(side.source), slices: slices), .write(.sram, span(side.target), slices: slices)]
+      })
   }
 }

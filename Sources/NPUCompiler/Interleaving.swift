@@ -216,8 +216,8 @@ extension ProgramCompiler {
     commit.columnStride = Int32(result.stride(columnAxis))
     body.sink = .commit(commit)
     let slices = 0..<geometry.sliceCount
-    run.append(
-      .tensor(body), .main,
+    run.appendToEither(
+      body,
       [.read(.sram, main.bytes, slices: slices), .write(.sram, result.bytes, slices: slices)])
     settle(node.result, result.placement, owned: result.bytes)
   }

@@ -109,34 +109,48 @@ package struct KernelOrder {
 }
 
 extension ProgramCompiler {
-  /// Of a search, its program with kernels in other orders, so that copies hold up less, as long as that is faster.
+  /// Of a search, its program with kernels in other orders, so that copies hold up less, and with moves on
+  /// sub, as long as that is faster.
   /// - Parameter placed: the program in the graph's order.
   func reordered(
     _ placed: ProgramCompiler, residentBytes: Int, _ options: NPUCompiler.Options
   ) -> NPUProgram {
-    var (placed, program) = (placed, placed.program())
-    var order = Array(choices.indices)
-    for _ in 0..<3 {
-      guard let next = placed.betterOrder(than: order),
-        let trial = try? emitted(residentBytes: residentBytes, order: next, options),
-        trial.residentDemand <= residentBytes, !trial.neededMoreRoom
-      else { break }
-      let faster = trial.program()
-      guard faster.predictedRunTicks < program.predictedRunTicks else { break }
-      (placed, program, order) = (trial, faster, next)
+    var best = placed.program()
+    for usesEither in [false, true] {
+      var order = Array(choices.indices)
+      var last = placed
+      if usesEither {
+        guard let other = try? emitted(residentBytes: residentBytes, usesEither: true, options),
+          other.residentDemand <= residentBytes
+        else { break }
+        last = other
+      }
+      var program = usesEither ? last.program() : best
+      for _ in 0..<3 {
+        guard let next = last.betterOrder(than: order, usesEither: usesEither),
+          let trial = try? emitted(
+            residentBytes: residentBytes, order: next, usesEither: usesEither, options),
+          trial.residentDemand <= residentBytes, !trial.neededMoreRoom
+        else { break }
+        let faster = trial.program()
+        guard faster.predictedRunTicks < program.predictedRunTicks else { break }
+        (last, program, order) = (trial, faster, next)
+      }
+      if program.predictedRunTicks < best.predictedRunTicks { best = program }
     }
-    return program
+    return best
   }
 
   /// Of a program that was emitted for the graph: the numbers of the nodes in an order in which copies hold up less; nil where
   /// the one it has will do.
-  private func betterOrder(than order: [Int]) -> [Int]? {
+  /// - Parameter usesEither: whether moves count as work of sub, which is one engine more.
+  private func betterOrder(than order: [Int], usesEither: Bool) -> [Int]? {
     var tasks: [KernelOrder.Task] = []
     var makers = SideTable<BufferID, Int?>(default: nil)
     for (number, id) in graph.nodes.ids.enumerated() {
       let node = graph.nodes[id]
       let reads = Set(node.operands.compactMap { makers[$0] }).sorted()
-      tasks.append(KernelOrder.Task(engines: machine.dmaEngines, reads: reads))
+      tasks.append(KernelOrder.Task(engines: machine.dmaEngines + (usesEither ? 1 : 0), reads: reads))
       // An output that is not read again leaves at once; another may stay where its readers have it.
       tasks[number].isReadAfter = !graph.outputs.contains(node.result)
       makers[node.result] = number
@@ -147,6 +161,12 @@ extension ProgramCompiler {
         let number = Int(instruction.kernel)
         let ticks = instruction.duration(on: machine, context: context, programs: run.programs).ticks
         switch (context, instruction.body) {
+        case (.main, .tensor(let body)), (.sub, .tensor(let body)):
+          if usesEither, body.isMove {
+            tasks[number].before[machine.dmaEngines] += ticks
+          } else if context == .main {
+            tasks[number].main += ticks
+          }
         case (.main, _): tasks[number].main += ticks
         case (.dma(let engine), .dma(let descriptor)):
           let leaves = descriptor.source.memory == .sram && descriptor.destination.memory == .dram

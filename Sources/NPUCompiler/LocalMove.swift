@@ -112,7 +112,7 @@ extension ProgramCompiler {
         result: node.result)
       let tile = Tile(
         placement: result.placement, operand: result.operand, origin: origin, bytes: result.bytes)
-      _ = try emitVector(part, piece, flitAxis: flitAxis, result: tile, isExact: true)
+      try emitVector(part, piece, flitAxis: flitAxis, result: tile, isExact: true)
     }
     guard own != nil else { return settle(node.result, result.placement, owned: result.bytes) }
     reserved.remove(node.result)
@@ -195,8 +195,8 @@ extension ProgramCompiler {
     filling(&self)
     let slices = 0..<source.sliceCount
     let read = home.owned ?? 0..<machine.sramBytesPerSlice
-    run.append(
-      .tensor(body), .main,
+    run.appendToEither(
+      body,
       [
         .read(.sram, read, slices: slices), .write(.sram, offset..<(offset + bytes), slices: slices),
       ])

@@ -71,7 +71,12 @@ struct Trial {
     machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
-      let program = try found.emitted(residentBytes: 0, options).program()
+      var program = try found.emitted(residentBytes: 0, options).program()
+      if let other = try? found.emitted(residentBytes: 0, usesEither: true, options).program(),
+        other.predictedRunTicks < program.predictedRunTicks
+      {
+        program = other
+      }
       return (.init(program: program, decisions: found.decisions), true, 0)
     }
     var trial = self

@@ -8,18 +8,18 @@ extension ProgramCompiler {
   /// Runs a contraction over the ranges of the geometry into `result`.
   mutating func emitContraction(
     _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, result: Tile
-  ) throws(Failure) -> Wait {
+  ) throws(Failure) {
     guard graph.buffers[node.operands[plan.stationary]].constant != nil,
       let neighbours = NeighbourLanes(geometry, plan, machine)
     else { return try emitContraction(node, geometry, plan, result: result, nil) }
-    return try emitContraction(
+    try emitContraction(
       node, neighbours.geometry, Contraction(plan, neighbours), result: neighbours.result(result), neighbours)
   }
 
   private mutating func emitContraction(
     _ node: KernelNode, _ geometry: Geometry, _ plan: Contraction, result: Tile,
     _ neighbours: NeighbourLanes?
-  ) throws(Failure) -> Wait {
+  ) throws(Failure) {
     let kernel = geometry.kernel
     let operand = kernel.operands[plan.streamed]
     let isFlat = plan.packet.flatMap(operand.dimension(of:))
@@ -58,7 +58,6 @@ extension ProgramCompiler {
     let depth = plan.isDepthwise ? plan.packet.map { ($0, plan.packetElements) } : nil
     let perGroup = plan.weighed().reduce(1) { $0 * count($1) } * plan.lanes * (depth.map { count($0) } ?? 1)
     let capacity = machine.registerFileBytes / machine.packetBytes
-    var last = Wait(tag: 0, count: 0)
     let cellGroups = max(
       machine.accumulators / (plan.lanes * (plan.isDepthwise ? plan.packetElements : 1)), 1)
     if perGroup <= capacity {
@@ -90,11 +89,11 @@ extension ProgramCompiler {
         let batch = ranges.filter { plan.batch.contains($0.axis) }
         let columns = Self.reused(ranges, plan.columns)
         let rows = plan.rows.map { NestLoop(axis: $0, range: 0..<geometry.ranges[$0].count) }
-        last = try emit(
+        try emit(
           stream,
           batch + rows + Self.markValidity(depthLoops, plan) + Self.markValidity(sumLoops, plan) + columns)
       }
-      return last
+      return
     }
     // The sums come apart: for some rows and columns, one instruction after another adds a part of them to the
     // accumulators.
@@ -120,11 +119,10 @@ extension ProgramCompiler {
           sumLoops[0].isKept = true
           let columns = Self.reused(ranges, plan.columns)
           let batch = ranges.filter { plan.batch.contains($0.axis) }
-          last = try emit(stream, sumLoops + batch + rows + columns)
+          try emit(stream, sumLoops + batch + rows + columns)
         }
       }
     }
-    return last
   }
 
   private static func reused(_ loops: [NestLoop], _ axes: [AxisID]) -> [NestLoop] {

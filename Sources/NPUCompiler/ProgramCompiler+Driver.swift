@@ -34,9 +34,11 @@ extension ProgramCompiler {
 
   /// The program of a search. Where constants are resident, values are placed for all their lifetimes at once; constants that
   /// stream go round instead, so that they can come early.
-  /// - Parameter order: of the nodes, by number; nil: the graph's.
+  /// - Parameters:
+  ///   - order: of the nodes, by number; nil: the graph's.
+  ///   - usesEither: whether sub may shift halos.
   func emitted(
-    residentBytes: Int, order: [Int]? = nil, _ options: NPUCompiler.Options
+    residentBytes: Int, order: [Int]? = nil, usesEither: Bool = false, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
     let order = order ?? Array(choices.indices)
     if residentBytes > 0 {
@@ -49,26 +51,30 @@ extension ProgramCompiler {
       if let plan = dry?.sram.plan() {
         for loads in [dry, nil] {
           if let program = try? emitted(
-            residentBytes, order, isDry: false, loads: loads, options, { .planned($0, plan) })
+            residentBytes, order, isDry: false, loads: loads, usesEither: usesEither, options,
+            { .planned($0, plan) })
           {
             return program
           }
         }
       }
     }
-    return try emitted(residentBytes, order, isDry: false, options, ValueMemory.lowest)
+    return try emitted(
+      residentBytes, order, isDry: false, usesEither: usesEither, options, ValueMemory.lowest)
   }
 
   /// - Parameter dry: the same program, whose loads are known; nil loads the constants of every kernel alone.
   private func emitted(
     _ residentBytes: Int, _ order: [Int], isDry: Bool, loads dry: ProgramCompiler? = nil,
-    sharesLoads: Bool = false, _ options: NPUCompiler.Options, _ memory: (Int) -> ValueMemory
+    sharesLoads: Bool = false, usesEither: Bool = false, _ options: NPUCompiler.Options,
+    _ memory: (Int) -> ValueMemory
   ) throws(Diagnostic) -> ProgramCompiler {
     var program = ProgramCompiler(
       graph, machine, residentBytes: residentBytes, isDry: isDry, room: room, joinings: joinings,
       cache: cache,
       sharesLoads: sharesLoads || dry != nil, memory: memory)
     program.residentPrice = residentPrice
+    program.run.usesEither = usesEither
     program.registerLoads.planned = dry?.registerLoads.totals
     program.wordLoads.planned = dry?.wordLoads.totals
     let ids = Array(graph.nodes.ids)
@@ -79,6 +85,7 @@ extension ProgramCompiler {
       do { try program.placeSomehow(node, choice, options) } catch {
         throw error.diagnostic(number, node, machine)
       }
+      program.run.appendPending()
       if node.kernel != nil, !isDry { program.record(node) }
       program.release(after: node)
       for buffer in [node.result] + node.operands { program.finishEarly(buffer) }
@@ -253,18 +260,19 @@ extension ProgramCompiler {
 
   /// Runs the whole kernel with one mapping; the result stays in SRAM.
   private mutating func emit(_ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?) throws(Failure) {
-    let (result, _) = try emitPiece(node, geometry, flitAxis: flitAxis, mayJoin: true)
+    let result = try emitPiece(node, geometry, flitAxis: flitAxis, mayJoin: true)
     settle(node.result, result.placement, owned: result.bytes)
   }
 
   /// Runs the ranges of a geometry into SRAM that is reserved for them.
   private mutating func emitPiece(
     _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, mayJoin: Bool = false
-  ) throws(Failure) -> (Tile, Wait) {
+  ) throws(Failure) -> Tile {
     guard geometry.kernel.form == .contract else {
       let result = try resultTile(
         node, geometry, innermost: flitAxis, rounding: Self.flitWidth(geometry, flitAxis), mayJoin: mayJoin)
-      return (result, try emitVector(node, geometry, flitAxis: flitAxis, result: result))
+      try emitVector(node, geometry, flitAxis: flitAxis, result: result)
+      return result
     }
     let isConstant = node.operands.prefix(2).map { graph.buffers[$0].constant != nil }
     guard let plan = Contraction(geometry, isConstant: isConstant, machine) else {
@@ -273,7 +281,8 @@ extension ProgramCompiler {
     let rounding = plan.isDepthwise ? plan.packetElements : 8
     let result = try resultTile(
       node, geometry, innermost: plan.flitAxis, rounding: rounding, mayJoin: mayJoin)
-    return (result, try emitContraction(node, geometry, plan, result: result))
+    try emitContraction(node, geometry, plan, result: result)
+    return result
   }
 
   /// Cuts the parallel axes into ranges that fit, one after another, and collects the result in DRAM.
@@ -329,7 +338,7 @@ extension ProgramCompiler {
         rest /= counts[index]
         piece.restrict(axis, to: start..<min(start + sizes[index], geometry.ranges[axis].count))
       }
-      let (result, _) = try emitPiece(node, piece, flitAxis: flitAxis)
+      let result = try emitPiece(node, piece, flitAxis: flitAxis)
       var blocked = target
       for index in axes.indices {
         let source = result.placement.dimensions[index]

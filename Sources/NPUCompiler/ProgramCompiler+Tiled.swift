@@ -164,7 +164,7 @@ extension ProgramCompiler {
 
     var body = TensorInstruction()
     body.sliceCount = UInt16(slices.count)
-    var accesses: [Access] = [.read(.sram, stream.main.bytes, slices: slices)]
+    var accesses: [Access] = []
     var fetchBase = stream.main.base
     var resultBase = stream.result.base
     for loop in all {
@@ -221,6 +221,7 @@ extension ProgramCompiler {
       }
       return entry
     }
+    accesses.append(.read(.sram, body.fetched(of: stream.main.bytes), slices: slices))
     if let sharing = tiled.sharing, sharing.mode == .gather {
       body.exchange.kind = .broadcast1
       body.exchange.outer = UInt16(sharing.count)

@@ -80,7 +80,7 @@ extension ProgramCompiler {
   /// - Parameter isExact: whether a flit that holds the whole axis writes no element beyond it.
   mutating func emitVector(
     _ node: KernelNode, _ geometry: Geometry, flitAxis: AxisID?, result: Tile, isExact: Bool = false
-  ) throws(Failure) -> Wait {
+  ) throws(Failure) {
     let kernel = geometry.kernel
     var accumulate = TensorInstruction.Accumulate()
     let streamed: Int
@@ -128,7 +128,7 @@ extension ProgramCompiler {
     for axis in kernel.reductionAxes {
       nest.append(NestLoop(axis: axis, range: 0..<geometry.ranges[axis].count, isReduced: true))
     }
-    return try emit(stream, nest)
+    try emit(stream, nest)
   }
 
   /// The operand of a map that goes through the tensor unit: one that leaves its bounds if any, else the largest that

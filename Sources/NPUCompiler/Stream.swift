@@ -91,8 +91,7 @@ struct Stream {
 
 extension ProgramCompiler {
   /// Emits the instructions of a nest: one, or as many as it takes to keep it at eight loops.
-  @discardableResult
-  mutating func emit(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) -> Wait {
+  mutating func emit(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) {
     let loops = nest.filter { $0.size > 1 || $0.isValidity || $0.isKept }
     guard loops.count > 8 else { return try instruction(stream, nest) }
     // Retained loops outside all reduced ones come apart without a change of meaning.
@@ -100,22 +99,20 @@ extension ProgramCompiler {
       !nest[..<index].contains(where: { $0.isReduced }), stream.accumulate.start == .zero,
       stream.accumulate.finish == .drain
     else { throw .doesNotFit("a nest of more than eight loops") }
-    var last = Wait(tag: 0, count: 0)
     let outer = nest[index]
     for step in 0..<outer.size {
       var inner = nest
       let start = outer.range.lowerBound + step * outer.step
       inner[index].range = start..<min(start + outer.step, outer.range.upperBound)
-      last = try emit(stream, inner)
+      try emit(stream, inner)
     }
-    return last
   }
 
-  private mutating func instruction(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) -> Wait {
+  private mutating func instruction(_ stream: Stream, _ nest: [NestLoop]) throws(Failure) {
     var body = TensorInstruction()
     let slices = 0..<stream.geometry.sliceCount
     body.sliceCount = UInt16(slices.count)
-    var accesses: [Access] = [.read(.sram, stream.main.bytes, slices: slices)]
+    var accesses: [Access] = []
 
     // Where the first point of the nest lies in every memory.
     var fetchBase = stream.main.base
@@ -158,11 +155,13 @@ extension ProgramCompiler {
       if !loop.isReduced { entry.commitStride = Int32(loop.step * stream.result.stride(loop.axis)) }
       return entry
     }
+    accesses.append(.read(.sram, body.fetched(of: stream.main.bytes), slices: slices))
     if stream.accumulate.finish == .keep {
       // The sums stay: nothing comes to the vector program and the commit.
       for index in body.loops.indices { body.loops[index].commitStride = 0 }
       if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
-      return run.append(.tensor(body), .main, accesses)
+      run.append(.tensor(body), .main, accesses)
+      return
     }
     body.reducer = stream.reducer
     body.vector.program = stream.program.isIdentity ? nil : run.pool(stream.program)
@@ -180,7 +179,7 @@ extension ProgramCompiler {
     accesses.append(.write(.sram, stream.result.bytes, slices: slices))
     if let units = stream.registerUnits { accesses.append(.read(.registerFile, units)) }
     if let words = stream.tableWords { accesses.append(.read(.tables, words)) }
-    return run.append(.tensor(body), .main, accesses)
+    if body.isMove { run.appendToEither(body, accesses) } else { run.append(.tensor(body), .main, accesses) }
   }
 
   private func bound(

@@ -58,4 +58,31 @@ import Testing
     let order = program.run.contexts[0].map(\.kernel)
     #expect(order != order.sorted(), "\(order)")
   }
+
+  /// A fire module: what the wide window needs of neighbouring tiles comes through the switch on sub, while main multiplies for the
+  /// narrow one.
+  @Test(arguments: [NPUCompiler.WeightMode.resident, .streamed]) func shiftsRunBesideAnotherBranch(
+    weights: NPUCompiler.WeightMode
+  ) throws {
+    let machine = try Targets.builtin("warboy-2pe").machine
+    var chain = try ConvolutionChain(channels: 64, size: 32)
+    for _ in 0..<2 {
+      try chain.convolve(to: 16)
+      let squeezed = chain.last
+      try chain.convolve(to: 64)
+      let narrow = chain.last
+      chain.last = squeezed
+      try chain.convolve(to: 64, window: 3)
+      chain.concatenate([narrow, chain.last])
+    }
+    var options = NPUCompiler.Options()
+    options.weights = weights
+    let program = try NPUCompiler.compile(chain.finished, on: machine, options).program
+    try chain.expectValues(program, on: machine)
+    let kinds = program.run.contexts[1].compactMap { instruction -> TensorInstruction.Exchange.Kind? in
+      guard case .tensor(let body) = instruction.body, case .commit = body.sink else { return nil }
+      return body.exchange.kind
+    }
+    #expect(kinds.contains(.neighbours), "\(kinds)")
+  }
 }
