@@ -45,6 +45,43 @@ private struct Merge {
   }
 }
 
+/// A dimension that is wanted whole, in as many parts as a digit has slices.
+private struct Dealing {
+  /// Of the parts, in bytes that begin at offset 0.
+  let placement: Placement
+  let bytes: Int
+  let joining: Merge
+  let pass: MergePass
+
+  /// - Returns: nil where there are no such parts: of rows in eights, or of another dimension in the blocks that it lies in.
+  init?(
+    _ need: [Placement.Dimension], _ lying: Placement, _ index: Int, over digit: Geometry.Digit, order: [Int],
+    _ innermost: Int, _ operand: Operand, _ sliceCount: Int
+  ) {
+    let whole = need[index]
+    var step = whole.extent / digit.count
+    guard whole.blocks == 1, whole.origin == 0, whole.span == whole.extent else { return nil }
+    if index == innermost {
+      guard whole.extent % (digit.count * 8) == 0 else { return nil }
+    } else {
+      guard lying.dimensions[index].blocks == digit.count, lying.order.last == innermost else { return nil }
+      step = lying.dimensions[index].step
+    }
+    var parts = need
+    parts[index].blocks = digit.count
+    parts[index].step = step
+    parts[index].span = step
+    parts[index].defined = step
+    parts[index].sliceStride = digit.sliceStride
+    bytes = Placement.pack(&parts, order: order, unit: operand.type.element.size)
+    placement = Placement(sram: 0, parts, operand.type.element)
+    guard let joining = Merge(index, parts[index], whole),
+      let pass = MergePass(placement, joining, innermost, sliceCount)
+    else { return nil }
+    (self.joining, self.pass) = (joining, pass)
+  }
+}
+
 extension Placement.Dimension {
   /// Cut as wanted, with room for what it shares with its neighbours; nil where there cannot be any.
   fileprivate var withRoom: Placement.Dimension? {
@@ -137,38 +174,39 @@ extension ProgramCompiler {
   ) throws(Failure) -> Tile? {
     let copies = geometry.copies(of: operand)
     guard let digit = copies.max(by: { ($0.count, $0.sliceStride) < ($1.count, $1.sliceStride) }),
-      let index = order.last, digit.count > 1, geometry.sliceCount & (geometry.sliceCount - 1) == 0
+      let innermost = order.last, digit.count > 1, geometry.sliceCount & (geometry.sliceCount - 1) == 0
     else { return nil }
-    let whole = need[index]
-    let unit = operand.type.element.size
-    var parts = need
-    guard whole.blocks == 1, whole.origin == 0, whole.span == whole.extent,
-      whole.extent % (digit.count * 8) == 0
-    else { return nil }
-    parts[index].blocks = digit.count
-    parts[index].step = whole.extent / digit.count
-    parts[index].span = parts[index].step
-    parts[index].defined = parts[index].step
-    parts[index].sliceStride = digit.sliceStride
-    guard let joining = Merge(index, parts[index], whole) else { return nil }
-    let size = Placement.pack(&parts, order: order, unit: unit)
-    guard let offset = sram.allocate(size) else { return nil }
-    let placement = Placement(sram: offset, parts, operand.type.element)
+    let others = copies.filter { $0 != digit }
+    // Parts of rows, or blocks as they lie.
+    let dealings = need.indices.compactMap { index in
+      Dealing(need, home.placement, index, over: digit, order: order, innermost, operand, geometry.sliceCount)
+    }
+    var best: (dealing: Dealing, ticks: Int)?
+    let from = dealings.isEmpty ? nil : transposed(home, innermost: innermost)?.placement
+    for dealing in dealings {
+      let switching = Instruction(.tensor(dealing.pass.body))
+        .duration(on: machine, context: .main, programs: []).ticks
+      guard let plan = try? plan(from ?? home.placement, dealing.placement, others) else { continue }
+      let ticks = switching + self.ticks(copying: plan)
+      if ticks < best?.ticks ?? .max { best = (dealing, ticks) }
+    }
+    guard let dealing = best?.dealing, let offset = sram.allocate(dealing.bytes) else { return nil }
     // Nothing is emitted where there is no room for the tile beside its parts.
-    guard let pass = MergePass(placement, joining, index, geometry.sliceCount),
+    var placement = dealing.placement
+    placement.base = offset
+    guard let pass = MergePass(placement, dealing.joining, innermost, geometry.sliceCount),
       let room = sram.allocate(pass.bytes)
     else {
       sram.free(offset)
       return nil
     }
     temporaries += [offset, room]
-    let from = transposed(home, innermost: index)?.placement ?? home.placement
     // The switch reads blocks whole.
-    if parts.contains(where: \.isUneven) {
-      clear(offset..<(offset + size), slices: geometry.sliceCount, isLoad: false)
+    if placement.dimensions.contains(where: \.isUneven) {
+      clear(offset..<(offset + dealing.bytes), slices: geometry.sliceCount, isLoad: false)
     }
-    try copyValue(from, to: placement, copies: copies.filter { $0 != digit })
-    let lying = Home(placement: placement, owned: offset..<(offset + size))
+    try copyValue(from ?? home.placement, to: placement, copies: others)
+    let lying = Home(placement: placement, owned: offset..<(offset + dealing.bytes))
     let tile = merge(lying, pass, geometry.sliceCount, at: room)
     return Tile(
       placement: tile.placement, operand: operand, origin: origin,

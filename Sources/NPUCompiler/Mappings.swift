@@ -135,7 +135,10 @@ extension ProgramCompiler {
         }
         permuted.repeats = most
         guard permuted.dimensions != placement.dimensions else { continue }
-        for geometry in matching(kernel.operands[0], permuted, kernel, isForm: true, collects: false) {
+        // Engines that stream constants have no time to bring blocks to where the switch collects them.
+        let found = matching(
+          kernel.operands[0], permuted, kernel, isForm: true, collects: resident != nil)
+        for geometry in found {
           geometries += most > slices ? repetitions(geometry, permuted, isForm: true) : [geometry]
         }
       }

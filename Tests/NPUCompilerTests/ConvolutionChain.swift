@@ -117,10 +117,12 @@ struct ConvolutionChain {
     return graph
   }
 
-  /// Expects of a program of the chain that the checker is content, and that the strict interpreter gives what the kernels do.
-  func expectValues(_ program: NPUProgram, on machine: SliceMachine) throws {
+  /// Expects of a program of the chain that the checker is content, and that the interpreter gives what the kernels do.
+  func expectValues(
+    _ program: NPUProgram, on machine: SliceMachine, mode: NPUInterpreter.Mode = .strict
+  ) throws {
     #expect(NPUChecker.check(program, on: machine) == [])
-    var interpreter = try NPUInterpreter(program, on: machine, mode: .strict)
+    var interpreter = try NPUInterpreter(program, on: machine, mode: mode)
     _ = try interpreter.load()
     let result = try interpreter.run(inputs: ["x": input])
     #expect(result.findings == [])
