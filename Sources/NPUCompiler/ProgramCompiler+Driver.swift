@@ -36,7 +36,7 @@ extension ProgramCompiler {
   /// stream go round instead, so that they can come early.
   /// - Parameters:
   ///   - order: of the nodes, by number; nil: the graph's.
-  ///   - usesEither: whether sub may shift halos.
+  ///   - usesEither: whether sub does what main could do as well.
   func emitted(
     residentBytes: Int, order: [Int]? = nil, usesEither: Bool = false, _ options: NPUCompiler.Options
   ) throws(Diagnostic) -> ProgramCompiler {
