@@ -50,7 +50,7 @@ private struct Dealing {
   /// Of the parts, in bytes that begin at offset 0.
   let placement: Placement
   let bytes: Int
-  let joining: Merge
+  /// Brings them together.
   let pass: MergePass
 
   /// - Returns: nil where there are no such parts: of rows in eights, or of another dimension in the blocks that it lies in.
@@ -78,7 +78,7 @@ private struct Dealing {
     guard let joining = Merge(index, parts[index], whole),
       let pass = MergePass(placement, joining, innermost, sliceCount)
     else { return nil }
-    (self.joining, self.pass) = (joining, pass)
+    self.pass = pass
   }
 }
 
@@ -181,26 +181,27 @@ extension ProgramCompiler {
     let dealings = need.indices.compactMap { index in
       Dealing(need, home.placement, index, over: digit, order: order, innermost, operand, geometry.sliceCount)
     }
-    var best: (dealing: Dealing, ticks: Int)?
-    let from = dealings.isEmpty ? nil : transposed(home, innermost: innermost)?.placement
-    for dealing in dealings {
-      let switching = Instruction(.tensor(dealing.pass.body))
-        .duration(on: machine, context: .main, programs: []).ticks
-      guard let plan = try? plan(from ?? home.placement, dealing.placement, others) else { continue }
-      let ticks = switching + self.ticks(copying: plan)
-      if ticks < best?.ticks ?? .max { best = (dealing, ticks) }
+    func ticks(_ dealing: Dealing) -> Int {
+      guard let plan = try? plan(home.placement, dealing.placement, others) else { return .max }
+      return self.ticks(copying: plan)
+        + Instruction(.tensor(dealing.pass.body)).duration(on: machine, context: .main, programs: []).ticks
     }
-    guard let dealing = best?.dealing, let offset = sram.allocate(dealing.bytes) else { return nil }
+    let fastest =
+      dealings.count > 1
+      ? dealings.map { (dealing: $0, ticks: ticks($0)) }.min { $0.ticks < $1.ticks }?.dealing
+      : dealings.first
+    guard let dealing = fastest, let offset = sram.allocate(dealing.bytes) else { return nil }
     // Nothing is emitted where there is no room for the tile beside its parts.
-    var placement = dealing.placement
-    placement.base = offset
-    guard let pass = MergePass(placement, dealing.joining, innermost, geometry.sliceCount),
-      let room = sram.allocate(pass.bytes)
-    else {
+    guard let room = sram.allocate(dealing.pass.bytes) else {
       sram.free(offset)
       return nil
     }
     temporaries += [offset, room]
+    var placement = dealing.placement
+    placement.base = offset
+    var pass = dealing.pass
+    pass.read(at: offset)
+    let from = transposed(home, innermost: innermost)?.placement
     // The switch reads blocks whole.
     if placement.dimensions.contains(where: \.isUneven) {
       clear(offset..<(offset + dealing.bytes), slices: geometry.sliceCount, isLoad: false)
@@ -293,6 +294,9 @@ private struct MergePass {
   /// What comes of the value, in bytes that begin at offset 0.
   private(set) var placement: Placement
   let bytes: Int
+
+  /// - Precondition: the pass was made for blocks that begin at offset 0.
+  mutating func read(at offset: Int) { body.fetch.base += Int32(offset) }
 
   /// - Returns: nil where an instruction cannot do it.
   init?(_ source: Placement, _ merge: Merge, _ innermost: Int, _ sliceCount: Int) {

@@ -94,12 +94,7 @@ struct Emitter {
       count(Instruction(body), context, times: 1)
       return Wait(tag: UInt8(index), count: 1)
     }
-    let isBefore = pending.contains { waiting in
-      waiting.accesses.contains { access in
-        accesses.contains { ($0.writes || access.writes) && $0.overlaps(access) }
-      }
-    }
-    if context != .sub || isBefore { appendPending() }
+    if context != .sub || isPending(before: accesses) { appendPending() }
     let completion = UInt32(code.contexts[index].count + 1)
     var needed = [UInt32](repeating: 0, count: known.count)
     var end = ends[index]
@@ -129,6 +124,15 @@ struct Emitter {
       return
     }
     pending.append((body, accesses))
+  }
+
+  /// Whether something that was to be appended touches the same.
+  private func isPending(before accesses: [Access]) -> Bool {
+    pending.contains { waiting in
+      waiting.accesses.contains { access in
+        accesses.contains { ($0.writes || access.writes) && $0.overlaps(access) }
+      }
+    }
   }
 
   /// Appends what either context can do, on sub where that is done well before main would be.

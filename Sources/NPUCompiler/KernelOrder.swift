@@ -115,30 +115,30 @@ extension ProgramCompiler {
   func reordered(
     _ placed: ProgramCompiler, residentBytes: Int, _ options: NPUCompiler.Options
   ) -> NPUProgram {
-    var best = placed.program()
-    for usesEither in [false, true] {
-      var order = Array(choices.indices)
-      var last = placed
-      if usesEither {
-        guard let other = try? emitted(residentBytes: residentBytes, usesEither: true, options),
-          other.residentDemand <= residentBytes
-        else { break }
-        last = other
-      }
-      var program = usesEither ? last.program() : best
-      for _ in 0..<3 {
-        guard let next = last.betterOrder(than: order, usesEither: usesEither),
-          let trial = try? emitted(
-            residentBytes: residentBytes, order: next, usesEither: usesEither, options),
-          trial.residentDemand <= residentBytes, !trial.neededMoreRoom
-        else { break }
-        let faster = trial.program()
-        guard faster.predictedRunTicks < program.predictedRunTicks else { break }
-        (last, program, order) = (trial, faster, next)
-      }
-      if program.predictedRunTicks < best.predictedRunTicks { best = program }
+    let program = reordered(placed, usesEither: false, residentBytes, options)
+    guard let other = try? emitted(residentBytes: residentBytes, usesEither: true, options),
+      other.residentDemand <= residentBytes
+    else { return program }
+    let second = reordered(other, usesEither: true, residentBytes, options)
+    return second.predictedRunTicks < program.predictedRunTicks ? second : program
+  }
+
+  private func reordered(
+    _ placed: ProgramCompiler, usesEither: Bool, _ residentBytes: Int, _ options: NPUCompiler.Options
+  ) -> NPUProgram {
+    var (placed, program) = (placed, placed.program())
+    var order = Array(choices.indices)
+    for _ in 0..<3 {
+      guard let next = placed.betterOrder(than: order, usesEither: usesEither),
+        let trial = try? emitted(
+          residentBytes: residentBytes, order: next, usesEither: usesEither, options),
+        trial.residentDemand <= residentBytes, !trial.neededMoreRoom
+      else { break }
+      let faster = trial.program()
+      guard faster.predictedRunTicks < program.predictedRunTicks else { break }
+      (placed, program, order) = (trial, faster, next)
     }
-    return best
+    return program
   }
 
   /// Of a program that was emitted for the graph: the numbers of the nodes in an order in which copies hold up less; nil where

@@ -51,13 +51,8 @@ struct Conversions: Sendable {
 extension Graph {
   /// The value that Casts alone make another one of.
   func beforeCasts(_ value: ValueID) -> ValueID {
-    let definers = definers()
-    var value = value
-    while !definers[value].isNone, nodes[definers[value]].op == "Cast",
-      let operand = operands(of: definers[value]).first
-    {
-      value = operand
-    }
-    return value
+    let node = definer(of: value)
+    guard !node.isNone, nodes[node].op == "Cast", let operand = operands(of: node).first else { return value }
+    return beforeCasts(operand)
   }
 }
