@@ -7,15 +7,14 @@ import Tensors
 extension ProgramCompiler {
   /// The ways to place a kernel that are worth a try: as its operands lie, then others.
   /// - Parameter effort: how many others.
-  func mappings(_ node: KernelNode, _ kernel: Kernel, effort: Int) -> [Choice.Mapping] {
-    var mappings: [Choice.Mapping] = []
+  func candidates(_ node: KernelNode, _ kernel: Kernel, effort: Int) -> [Candidate] {
     if kernel.isCopy {
-      if kernel.transposition != nil { mappings.append(.renamed) }
+      var mappings: [Choice.Mapping] = kernel.transposition == nil ? [] : [.renamed]
       mappings += packings(node, kernel).map { .packed($0) }
       for geometry in localGeometries(node, kernel) {
         for flitAxis in flitAxes(node, kernel) { mappings.append(.local(geometry, flitAxis: flitAxis)) }
       }
-      return mappings + [.copied]
+      return (mappings + [.copied]).map { Candidate($0) }
     }
     let lying = lyingGeometries(node, kernel)
     if kernel.form == .contract {
@@ -33,25 +32,24 @@ extension ProgramCompiler {
       where !tilings.contains(where: geometry.isCutLike) {
         tilings.append(geometry)
       }
-      for geometry in tilings {
-        guard let tiled = tiling(node, geometry) else { continue }
-        mappings += standings(tiled).map { .tiled(geometry, $0) }
+      let candidates = tilings.compactMap { geometry in
+        tiling(node, geometry).map { tiled in
+          Candidate(
+            mappings: standings(tiled).map { .tiled(geometry, $0) }, tiled: tiled,
+            least: tiled.leastTicks(machine))
+        }
       }
-      if !mappings.isEmpty { return mappings }
+      if !candidates.isEmpty { return candidates }
       let others = slicings(node, kernel, limit: effort) + tiles(node, kernel, limit: effort / 4)
-      for geometry in lying + others where geometry.sharing == nil {
-        mappings.append(.sliced(geometry, flitAxis: nil))
-      }
-      return mappings
+      return (lying + others).filter { $0.sharing == nil }.map { Candidate(.sliced($0, flitAxis: nil)) }
     }
     let others = tiles(node, kernel, limit: effort / 4)
     let geometries =
       lying.isEmpty
       ? slicings(node, kernel, limit: effort) + others : lying + slicings(node, kernel, limit: 2) + others
-    for geometry in geometries {
-      for flitAxis in flitAxes(node, kernel) { mappings.append(.sliced(geometry, flitAxis: flitAxis)) }
+    return geometries.flatMap { geometry in
+      flitAxes(node, kernel).map { Candidate(.sliced(geometry, flitAxis: $0)) }
     }
-    return mappings
   }
 
   func tiling(_ node: KernelNode, _ geometry: Geometry) -> TiledContraction? {

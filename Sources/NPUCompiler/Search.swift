@@ -4,113 +4,6 @@ import NPUISA
 import Support
 import Tensors
 
-/// Where a value lies, but for the place of its interval.
-private struct Layout: Hashable {
-  var placement: Placement
-
-  init(_ placement: Placement) { self.placement = placement }
-
-  init?(_ home: ProgramCompiler.Home?) {
-    guard let home else { return nil }
-    placement = home.placement
-    placement.base = home.owned.map { placement.base - $0.lowerBound } ?? 0
-  }
-}
-
-/// What placing a kernel in one way costs, and where its values lie then.
-private struct Outcome {
-  struct Moved {
-    /// Of the node.
-    var operand: Int
-    /// From the start of its interval.
-    var placement: Placement
-    /// Of a new interval; nil stays where it is.
-    var bytes: Int?
-  }
-
-  var choice: ProgramCompiler.Choice
-  var spent: Work
-  var demand: Int
-  var result: Placement
-  var bytes: Int?
-  /// Whether the result lies in the tile of a concatenation, and that tile where this reserves it.
-  var isJoined: Bool
-  var reserving: (placement: Placement, bytes: Int)?
-  /// Of a concatenation, whether it lies in the tile that its parts reserved.
-  var isReserved: Bool
-  var moved: [Moved]
-  var registerLoads: LoadQueue
-  var wordLoads: LoadQueue
-}
-
-/// Nodes that a search need not tell apart: what their mappings come to depends on where operands lie alone.
-private struct NodeClass: Hashable {
-  struct Operand: Hashable {
-    /// The first operand that is the same buffer.
-    var first: Int
-    var constant: TensorType?
-    var isReadAgain: Bool
-  }
-
-  var kernel: Kernel?
-  var operands: [Operand]
-  var room: [Int]
-  var joining: [Int]
-
-  init(_ node: KernelNode, in state: ProgramCompiler) {
-    kernel = node.kernel
-    operands = node.operands.enumerated().map { index, buffer in
-      Operand(
-        first: node.operands.firstIndex(of: buffer) ?? index,
-        constant: state.graph.buffers[buffer].constant?.type,
-        isReadAgain: state.remaining[buffer] > node.operands.count { $0 == buffer })
-    }
-    room = state.room[node.result].flatMap { [$0.before, $0.behind] }
-    joining = []
-    if let part = state.joinings[node.result] {
-      joining = part.extents + [part.dimension, part.start, part.isLast ? 1 : 0]
-      joining += state.room[part.target].flatMap { [$0.before, $0.behind] }
-    }
-  }
-}
-
-/// Outcomes by class of node, layouts of the operands, and effort.
-private struct Memo {
-  private struct Key: Hashable {
-    var node: Int
-    var place: Place
-    var effort: Int
-  }
-
-  /// Where a kernel is placed.
-  struct Place: Hashable {
-    /// Of its operands, and of what a concatenation has reserved already.
-    var layouts: [Layout?]
-    var reserved: Layout?
-    /// Of a concatenation, which operands lie in their places there.
-    var areInPlace: [Bool]
-    /// Whether no load can come beside the kernel before. How much can is not told apart.
-    var isAlone: Bool
-  }
-
-  private var classes: [NodeClass: Int] = [:]
-  private var found: [Key: [Outcome]] = [:]
-
-  mutating func number(of node: NodeClass) -> Int {
-    let number = classes[node] ?? classes.count
-    classes[node] = number
-    return number
-  }
-
-  mutating func outcomes(_ node: Int, _ place: Place, effort: Int, make: () -> [Outcome]) -> [Outcome] {
-    let key = Key(node: node, place: place, effort: effort)
-    if let known = found[key] { return known }
-    let made = make()
-    found[key] = made
-    return made
-  }
-}
-
 extension ProgramCompiler {
   /// How to place the whole graph: of all ways to place a kernel after those kept so far, the `beam` cheapest stay
   /// whose results lie in different places. Nothing is emitted yet.
@@ -154,8 +47,8 @@ extension ProgramCompiler {
     return !(kernel.form == .map && kernel.operands.isEmpty)
   }
 
-  /// The cheapest states after a node, of those with all values in the same layouts only the first, and few with the result in
-  /// the same. Ways to place it are tried once per layout of the operands.
+  /// The cheapest states after a node. Ways to place it are tried once per layout of the operands, and no further than they
+  /// may be among those.
   /// - Parameter live: other values that are read later.
   private static func kept(
     _ beam: [ProgramCompiler], _ node: KernelNode, live: [BufferID], _ readers: Readers,
@@ -163,11 +56,15 @@ extension ProgramCompiler {
   ) -> [ProgramCompiler] {
     guard let first = beam.first else { return [] }
     let number = memo.number(of: NodeClass(node, in: first))
-    var seen: [Memo.Place: [Outcome]] = [:]
-    var found: [(state: Int, outcome: Outcome, rank: Double)] = []
+    var seen: [Memo.Place: Int] = [:]
     var foreseen: [[Layout?]: Int] = [:]
+    var next = Beam(width: options.beam(kernels: readers.live.count))
     let beside = readers.beside(node.result)
-    for (index, state) in beam.enumerated() {
+    let values = live + [node.result]
+    for state in beam {
+      let paid = state.paid(node)
+      let limit = state.slack(below: next.worst, paid)
+      guard limit >= 0 else { continue }
       let place = Memo.Place(
         layouts: node.operands.map { Layout(state.homes[$0]) },
         reserved: Layout(state.homes[state.joinings[node.result]?.target ?? node.result]),
@@ -175,134 +72,47 @@ extension ProgramCompiler {
         isAlone: state.beside.sharing == 0)
       // The beam is in the order of its ranks: the first try other layouts, all go on as their values lie.
       let effort = seen.count < 2 ? options.effort : 0
-      let outcomes =
-        seen[place] ?? memo.outcomes(number, place, effort: effort) { state.outcomes(node, effort: effort) }
-      seen[place] = outcomes
+      let attempts =
+        seen[place]
+        ?? memo.attempts(number, place, effort: effort) { state.attempts(node, effort: effort) }
+      seen[place] = attempts
+      state.tryOn(&memo[attempts], node, limit: limit)
       let others = beside.map { Layout(state.homes[$0]) }
-      for outcome in outcomes {
+      for outcome in memo[attempts].outcomes {
+        var rank = state.rank(adding: outcome.spent, outcome.demand, state.owed(outcome, node) - paid)
+        guard rank < next.worst else { continue }
         let key = [Layout(outcome.result)] + others
         let ticks = foreseen[key] ?? state.foreseenTicks(node.result, outcome.result, readers)
         foreseen[key] = ticks
-        let owed = state.owed(outcome, node)
-        let rank = state.rank(adding: outcome.spent, outcome.demand, owed.ticks - owed.paid)
-        found.append((index, outcome, rank + Double(ticks)))
+        rank += Double(ticks)
+        next.insert(rank, outcome, values) {
+          var placed = state
+          return placed.take(outcome, node) ? placed : nil
+        }
       }
     }
-    let order = found.indices.sorted { (found[$0].rank, $0) < (found[$1].rank, $1) }
-    var kept: [ProgramCompiler] = []
-    var layouts: Set<[Layout?]> = []
-    var alike: [Placement: Int] = [:]
-    let width = options.beam(kernels: readers.live.count)
-    for index in order where kept.count < width {
-      let (state, outcome, _) = found[index]
-      guard alike[outcome.result, default: 0] < Self.mostAlike else { continue }
-      var next = beam[state]
-      guard next.apply(outcome, node),
-        layouts.insert((live + [node.result]).map { Layout(next.homes[$0]) }).inserted
-      else { continue }
-      alike[outcome.result, default: 0] += 1
-      kept.append(next)
+    return next.states.map { state, outcome in
+      var state = state
+      state.count(outcome.spent, outcome.choice)
+      return state
     }
-    return kept
   }
 
-  /// States with the result in the same layout that may differ in where other values lie.
-  private static let mostAlike = 4
-
-  /// What each mapping of a node would come to.
-  private func outcomes(_ node: KernelNode, effort: Int) -> [Outcome] {
-    guard let kernel = node.kernel else { return [] }
-    var outcomes: [Outcome] = []
-    // Constants that are dealt out and loaded beside the work: of copies in every slice nothing would become faster.
-    var isHidden = false
-    var fastest: Int?
-    for candidate in ranked(mappings(node, kernel, effort: effort), node) {
-      let mapping = candidate.mapping
-      if case .tiled(_, let standing) = mapping, standing != .dealt, isHidden { continue }
-      if let fastest, Self.isTooSlow(candidate.least, beside: fastest) { break }
-      if case .tiled(_, .dealt) = mapping { isHidden = false }
-      var next = self
-      if let fastest { next.mostCopyTicks = copyTicks + Self.longestCopies(beside: fastest, machine) }
-      guard (try? next.map(node, mapping, tiled: candidate.tiled)) != nil, let home = next.homes[node.result],
-        let result = Layout(home)
-      else { continue }
-      var moved: [Outcome.Moved] = []
-      for (operand, buffer) in node.operands.enumerated()
-      where node.operands.firstIndex(of: buffer) == operand {
-        guard let (before, after) = homes[buffer].flatMap({ old in next.homes[buffer].map { (old, $0) } }),
-          let layout = Layout(after), layout != Layout(before) || after.owned != before.owned
-        else { continue }
-        moved.append(
-          Outcome.Moved(
-            operand: operand, placement: layout.placement,
-            bytes: after.owned == before.owned ? nil : after.owned?.count))
-      }
-      let spent = next.spent(since: self)
-      let ticks = spent.ticks(after: beside)
-      fastest = min(fastest ?? ticks, ticks)
-      if case .tiled(_, .dealt) = mapping {
-        isHidden = ticks == spent.main + spent.copies
-      }
-      let target = joinings[node.result]?.target
-      let tile = target.flatMap { next.homes[$0] }
-      let isJoined = tile?.owned != nil && tile?.owned == home.owned
-      var reserving: (placement: Placement, bytes: Int)?
-      if isJoined, let target, homes[target] == nil, let layout = Layout(tile), let bytes = tile?.owned?.count
-      {
-        reserving = (layout.placement, bytes)
-      }
-      outcomes.append(
-        Outcome(
-          choice: Choice(relief: .none, mapping: mapping), spent: spent,
-          demand: next.residentDemand - residentDemand, result: result.placement, bytes: home.owned?.count,
-          isJoined: isJoined, reserving: reserving,
-          isReserved: reserved.contains(node.result) && home.owned == homes[node.result]?.owned
-            && home.placement.base == homes[node.result]?.placement.base, moved: moved,
-          registerLoads: next.registerLoads, wordLoads: next.wordLoads))
-    }
-    return outcomes
+  /// Ticks that a concatenation was expected to take for its parts.
+  private func paid(_ node: KernelNode) -> Int {
+    node.operands.reduce(0) { $0 + (joinings[$1]?.target == node.result ? owed[$1] ?? 0 : 0) }
   }
 
-  /// A mapping, how it cuts a contraction with a constant, and ticks that it takes at least.
-  private struct Candidate {
-    var mapping: Choice.Mapping
-    var tiled: TiledContraction?
-    var least: Int
+  /// Ticks that a concatenation will take for the result.
+  private func owed(_ outcome: Outcome, _ node: KernelNode) -> Int {
+    outcome.isJoined ? 0 : joiningTicks(node.result, outcome.result)
   }
 
-  /// Those with the least ticks first.
-  private func ranked(_ mappings: [Choice.Mapping], _ node: KernelNode) -> [Candidate] {
-    let candidates = mappings.map { mapping in
-      guard case .tiled(let geometry, _) = mapping, let tiled = tiling(node, geometry) else {
-        return Candidate(mapping: mapping, least: 0)
-      }
-      return Candidate(mapping: mapping, tiled: tiled, least: tiled.leastTicks(machine))
-    }
-    return candidates.enumerated().sorted { ($0.element.least, $0.offset) < ($1.element.least, $1.offset) }
-      .map(\.element)
-  }
-
-  /// Mappings that take longer than five quarters of the fastest are not worth a try: what lies better then does not make up for it.
-  private static func isTooSlow(_ least: Int, beside fastest: Int) -> Bool { 4 * least > 5 * fastest }
-
-  /// Nor are copies that take longer than this.
-  private static func longestCopies(beside fastest: Int, _ machine: SliceMachine) -> Int {
-    3 * fastest + 2 * machine.dmaStartupCycles * machine.ticksPerCycle
-  }
-
-  /// Ticks that a concatenation will take for the result, and those that a concatenation was expected to take for its parts.
-  private func owed(_ outcome: Outcome, _ node: KernelNode) -> (ticks: Int, paid: Int) {
-    let paid = node.operands.reduce(0) {
-      $0 + (joinings[$1]?.target == node.result ? self.owed[$1] ?? 0 : 0)
-    }
-    return (outcome.isJoined ? 0 : joiningTicks(node.result, outcome.result), paid)
-  }
-
-  /// Takes over an outcome without doing it again; false where there is no room.
-  private mutating func apply(_ outcome: Outcome, _ node: KernelNode) -> Bool {
-    let owed = owed(outcome, node)
-    for operand in node.operands where joinings[operand]?.target == node.result { self.owed[operand] = nil }
-    if owed.ticks > 0 { self.owed[node.result] = owed.ticks }
+  /// Takes over where an outcome leaves values, without doing it again; false where there is no room.
+  private mutating func take(_ outcome: Outcome, _ node: KernelNode) -> Bool {
+    let ticks = owed(outcome, node)
+    for operand in node.operands where joinings[operand]?.target == node.result { owed[operand] = nil }
+    if ticks > 0 { owed[node.result] = ticks }
     for moved in outcome.moved {
       let buffer = node.operands[moved.operand]
       guard let home = homes[buffer] else { return false }
@@ -344,7 +154,6 @@ extension ProgramCompiler {
     residentDemand += outcome.demand
     registerLoads = outcome.registerLoads
     wordLoads = outcome.wordLoads
-    count(outcome.spent, outcome.choice)
     return true
   }
 
@@ -362,7 +171,8 @@ extension ProgramCompiler {
       var relieved = self
       if relief != .pieces { try relieved.relieve(relief, node) }
       let mappings: [Choice.Mapping?] =
-        relief == .pieces ? [nil] : relieved.mappings(node, kernel, effort: options.effort)
+        relief == .pieces
+        ? [nil] : relieved.candidates(node, kernel, effort: options.effort).flatMap(\.mappings)
       for mapping in mappings {
         var next = self
         let choice = Choice(relief: relief, mapping: mapping)
@@ -382,7 +192,7 @@ extension ProgramCompiler {
 
   // MARK: Costs
 
-  private func spent(since before: ProgramCompiler) -> Work {
+  func spent(since before: ProgramCompiler) -> Work {
     var spent = run.work - before.run.work
     spent.copies = copyTicks - before.copyTicks
     spent.streamed = streamTicks - before.streamTicks
@@ -396,6 +206,18 @@ extension ProgramCompiler {
     let stream = countedStreamTicks + streamed(spent)
     return Double(max(compute, stream)) + Double(min(compute, stream)) / hiddenTicks
       + Double(residentDemand + demand) * residentPrice + Double(self.owed.values.reduce(owed, +))
+  }
+
+  /// Ticks of work that may be added at most for a rank of no more than `rank`.
+  /// - Parameter paid: ticks that it saves a concatenation.
+  private func slack(below rank: Double, _ paid: Int) -> Int {
+    guard rank < .infinity else { return .max }
+    let rest = rank - Double(residentDemand) * residentPrice - Double(owed.values.reduce(-paid, +))
+    let stream = Double(countedStreamTicks)
+    // Ticks beside what streams count little.
+    let beside = (rest - stream) * hiddenTicks
+    let compute = beside <= stream ? beside : rest - stream / hiddenTicks
+    return Int(compute.rounded(.up)) - computeTicks
   }
 
   /// What streams; where all constants do, they wait for copies that take their engines.
