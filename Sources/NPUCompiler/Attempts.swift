@@ -95,7 +95,9 @@ struct Candidate {
 /// they may be of use.
 struct Attempts {
   fileprivate let candidates: [Candidate]
-  /// The first that was not tried yet.
+  /// Of the candidates, those with the least bounds first.
+  fileprivate let order: [Int]
+  /// In that order, the first that was not tried yet.
   fileprivate var next = 0
   /// Those whose copies were too long to be of use so far.
   fileprivate var late: [Int] = []
@@ -105,9 +107,8 @@ struct Attempts {
   fileprivate(set) var outcomes: [Outcome] = []
 
   init(_ candidates: [Candidate]) {
-    self.candidates = candidates.enumerated().sorted {
-      ($0.element.least, $0.offset) < ($1.element.least, $1.offset)
-    }.map(\.element)
+    self.candidates = candidates
+    order = candidates.indices.sorted { (candidates[$0].least, $0) < (candidates[$1].least, $1) }
   }
 }
 
@@ -167,14 +168,17 @@ extension ProgramCompiler {
     let late = attempts.late
     attempts.late = []
     for number in late { attempt(number, &attempts, node) }
-    while attempts.next < attempts.candidates.count {
-      let least = attempts.candidates[attempts.next].least
+    while attempts.next < attempts.order.count {
+      let number = attempts.order[attempts.next]
+      let least = attempts.candidates[number].least
+      guard least <= limit else { return }
+      // Nor is what comes behind it of use.
       if let fastest = attempts.fastest, Self.isTooSlow(least, beside: fastest) {
-        attempts.next = attempts.candidates.count
+        attempts.next = attempts.order.count
+        return
       }
-      guard least <= limit, attempts.next < attempts.candidates.count else { return }
       attempts.next += 1
-      attempt(attempts.next - 1, &attempts, node)
+      attempt(number, &attempts, node)
     }
   }
 

@@ -4,16 +4,25 @@ import Support
 /// The cheapest ways to go on: of those with all values in the same layouts only the first, and few with the result of the
 /// last node in the same.
 struct Beam {
-  private struct Entry {
-    var rank: Double
-    var outcome: Outcome
-    var layouts: [Layout?]
-    var state: ProgramCompiler
+  /// A state and what it went on with.
+  final class Way {
+    let state: ProgramCompiler
+    let outcome: Outcome
+    fileprivate let rank: Double
+    /// Of all values that are alive.
+    fileprivate let layouts: [Layout?]
+
+    fileprivate init(_ state: ProgramCompiler, _ outcome: Outcome, rank: Double, _ layouts: [Layout?]) {
+      self.state = state
+      self.outcome = outcome
+      self.rank = rank
+      self.layouts = layouts
+    }
   }
 
   private let width: Int
   /// In order; of equal ranks the first that came.
-  private var entries: [Entry] = []
+  private(set) var ways: [Way] = []
 
   /// States with the result in the same layout that may differ in where other values lie.
   private static let mostAlike = 4
@@ -21,9 +30,7 @@ struct Beam {
   init(width: Int) { self.width = width }
 
   /// What is not below this rank is not kept.
-  var worst: Double { entries.count < width ? .infinity : entries[width - 1].rank }
-
-  var states: [(ProgramCompiler, Outcome)] { entries.map { ($0.state, $0.outcome) } }
+  var worst: Double { ways.count < width ? .infinity : ways[width - 1].rank }
 
   /// - Parameters:
   ///   - values: that are alive behind the node.
@@ -32,17 +39,18 @@ struct Beam {
     _ rank: Double, _ outcome: Outcome, _ values: [BufferID], make: () -> ProgramCompiler?
   ) {
     guard rank < worst else { return }
-    let place = entries.firstIndex { rank < $0.rank } ?? entries.count
-    func isAlike(_ entry: Entry) -> Bool { entry.outcome.result == outcome.result }
-    guard entries[..<place].count(where: isAlike) < Self.mostAlike, let state = make() else { return }
+    let place = ways.firstIndex { rank < $0.rank } ?? ways.count
+    func isAlike(_ way: Way) -> Bool { way.outcome.result == outcome.result }
+    guard ways[..<place].count(where: isAlike) < Self.mostAlike, let state = make() else { return }
     let layouts = values.map { Layout(state.homes[$0]) }
-    let same = entries.firstIndex { $0.layouts == layouts }
-    if let same, same < place { return }
-    if let same { entries.remove(at: same) }
-    entries.insert(Entry(rank: rank, outcome: outcome, layouts: layouts, state: state), at: place)
-    if entries.count(where: isAlike) > Self.mostAlike, let last = entries.lastIndex(where: isAlike) {
-      entries.remove(at: last)
+    if let same = ways.firstIndex(where: { $0.layouts == layouts }) {
+      guard place <= same else { return }
+      ways.remove(at: same)
     }
-    if entries.count > width { entries.removeLast() }
+    ways.insert(Way(state, outcome, rank: rank, layouts), at: place)
+    if ways.count(where: isAlike) > Self.mostAlike, let last = ways.lastIndex(where: isAlike) {
+      ways.remove(at: last)
+    }
+    if ways.count > width { ways.removeLast() }
   }
 }

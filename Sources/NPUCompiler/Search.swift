@@ -91,9 +91,9 @@ extension ProgramCompiler {
         }
       }
     }
-    return next.states.map { state, outcome in
-      var state = state
-      state.count(outcome.spent, outcome.choice)
+    return next.ways.map { way in
+      var state = way.state
+      state.count(way.outcome.spent, way.outcome.choice)
       return state
     }
   }
