@@ -21,6 +21,10 @@ struct Access {
     memory == other.memory && slices.overlaps(other.slices) && range.overlaps(other.range)
   }
 
+  func contains(_ other: Access) -> Bool {
+    memory == other.memory && range.contains(other.range) && slices.contains(other.slices)
+  }
+
   static func read(_ memory: Memory, _ range: Range<Int>, slices: Range<Int> = 0..<1) -> Access {
     Access(memory: memory, slices: slices, range: range, writes: false)
   }
@@ -39,7 +43,7 @@ struct Emitter {
   /// The completion of the instruction appended last.
   private(set) var last: Wait?
 
-  private let machine: SliceMachine
+  let machine: SliceMachine
   private let isDry: Bool
   /// Of a dry run only.
   private(set) var work = Work()
@@ -51,6 +55,24 @@ struct Emitter {
   /// Whether sub does what main could do.
   var usesEither = false
   private var pending: [(body: TensorInstruction, accesses: [Access])] = []
+  /// What was appended, in order, and the numbers by context and position.
+  private(set) var steps: [Step] = []
+  private var numbers: [[Int]]
+
+  /// An instruction as it was appended.
+  struct Step {
+    enum Body {
+      case instruction(Instruction.Body, [Access])
+      /// Nothing but the wait for a completion.
+      case hold(until: Wait)
+    }
+
+    var body: Body
+    var kernel: UInt32
+    var place: Wait
+    /// Whether any engine may do it.
+    var mayMove: Bool
+  }
   /// Where those of a kernel went: all to one context, so that the last is the last to complete.
   private var placedKernel: UInt32?
   private var place = Context.main
@@ -75,6 +97,7 @@ struct Emitter {
     let contexts = 2 + machine.dmaEngines
     known = Array(repeating: Array(repeating: 0, count: contexts), count: contexts)
     ends = Array(repeating: 0, count: contexts)
+    numbers = Array(repeating: [], count: contexts)
   }
 
   /// The number of a program in the pool.
@@ -86,9 +109,12 @@ struct Emitter {
     return index
   }
 
+  /// - Parameter mayMove: whether any engine may do it, and in another order.
   /// - Returns: the wait that holds until the instruction has completed.
   @discardableResult
-  mutating func append(_ body: Instruction.Body, _ context: Context, _ accesses: [Access]) -> Wait {
+  mutating func append(
+    _ body: Instruction.Body, _ context: Context, _ accesses: [Access], mayMove: Bool = false
+  ) -> Wait {
     let index = context.index
     if isDry {
       count(Instruction(body), context, times: 1)
@@ -114,6 +140,7 @@ struct Emitter {
     code.contexts[index].append(Instruction(waits: waits, kernel: kernel, body))
     let wait = Wait(tag: UInt8(index), count: completion)
     last = wait
+    note(.instruction(body, accesses), at: wait, mayMove: mayMove)
     return wait
   }
 
@@ -162,7 +189,13 @@ struct Emitter {
     ends[index] = max(ends[index], ends[tag])
     let both = Wait(tag: wait.tag, count: UInt32(code.contexts[index].count))
     last = both
+    note(.hold(until: other), at: both, mayMove: false)
     return both
+  }
+
+  private mutating func note(_ body: Step.Body, at place: Wait, mayMove: Bool) {
+    numbers[Int(place.tag)].append(steps.count)
+    steps.append(Step(body: body, kernel: kernel, place: place, mayMove: mayMove))
   }
 
   /// When an instruction of a context may start, about.
@@ -200,6 +233,31 @@ struct Emitter {
     }
   }
 
+  /// The number of the step with a completion.
+  func number(_ place: Wait) -> Int { numbers[Int(place.tag)][Int(place.count) - 1] }
+
+  /// The same steps in another order, each behind those that it may not overtake.
+  /// - Returns: also the completion of each, by its number here.
+  func reordered(_ places: [InstructionOrder.Place]) -> (emitter: Emitter, completions: [Wait]) {
+    var next = Emitter(machine)
+    (next.programs, next.programIndex) = (programs, programIndex)
+    var completions = steps.map(\.place)
+    for place in places {
+      let step = steps[place.task]
+      next.kernel = step.kernel
+      switch step.body {
+      case .instruction(let body, let accesses):
+        completions[place.task] = next.append(
+          body, Context(index: place.context), accesses, mayMove: step.mayMove)
+      case .hold(let until):
+        let count = UInt32(next.code.contexts[place.context].count)
+        completions[place.task] = next.hold(
+          Wait(tag: UInt8(place.context), count: count), until: completions[number(until)])
+      }
+    }
+    return (next, completions)
+  }
+
   /// Counts what an instruction of a dry run takes longer than the one whose place it takes.
   mutating func spend(_ body: TensorInstruction, _ context: Context, insteadOf other: TensorInstruction) {
     count(Instruction(.tensor(body)), context, times: 1)
@@ -213,9 +271,7 @@ struct Emitter {
     let memory = entry.access.memory.rawValue
     if entry.access.writes {
       // What lies inside a later write is ordered before it, and so before all that conflicts with it.
-      history[memory].removeAll {
-        entry.access.range.contains($0.access.range) && entry.access.slices.contains($0.access.slices)
-      }
+      history[memory].removeAll { entry.access.contains($0.access) }
     }
     history[memory].append(entry)
   }

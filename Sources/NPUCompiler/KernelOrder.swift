@@ -114,31 +114,31 @@ extension ProgramCompiler {
   /// - Parameter placed: the program in the graph's order.
   func reordered(
     _ placed: ProgramCompiler, residentBytes: Int, _ options: NPUCompiler.Options
-  ) -> NPUProgram {
-    let program = reordered(placed, usesEither: false, residentBytes, options)
+  ) -> (placed: ProgramCompiler, program: NPUProgram) {
+    let first = reordered(placed, usesEither: false, residentBytes, options)
     guard let other = try? emitted(residentBytes: residentBytes, usesEither: true, options),
       other.residentDemand <= residentBytes
-    else { return program }
+    else { return first }
     let second = reordered(other, usesEither: true, residentBytes, options)
-    return second.predictedRunTicks < program.predictedRunTicks ? second : program
+    return second.program.predictedRunTicks < first.program.predictedRunTicks ? second : first
   }
 
   private func reordered(
     _ placed: ProgramCompiler, usesEither: Bool, _ residentBytes: Int, _ options: NPUCompiler.Options
-  ) -> NPUProgram {
-    var (placed, program) = (placed, placed.program())
+  ) -> (placed: ProgramCompiler, program: NPUProgram) {
+    var best = (placed: placed, program: placed.program())
     var order = Array(choices.indices)
     for _ in 0..<3 {
-      guard let next = placed.betterOrder(than: order, usesEither: usesEither),
+      guard let next = best.placed.betterOrder(than: order, usesEither: usesEither),
         let trial = try? emitted(
           residentBytes: residentBytes, order: next, usesEither: usesEither, options),
         trial.residentDemand <= residentBytes, !trial.neededMoreRoom
       else { break }
       let faster = trial.program()
-      guard faster.predictedRunTicks < program.predictedRunTicks else { break }
-      (placed, program, order) = (trial, faster, next)
+      guard faster.predictedRunTicks < best.program.predictedRunTicks else { break }
+      (best, order) = ((trial, faster), next)
     }
-    return program
+    return best
   }
 
   /// Of a program that was emitted for the graph: the numbers of the nodes in an order in which copies hold up less; nil where

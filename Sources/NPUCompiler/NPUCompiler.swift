@@ -59,9 +59,23 @@ struct Trial {
   /// Slices that are used; nil: all.
   var slices: Int?
 
-  /// What came of a trial: whether values have the room that the search thought they have, and the bytes of a slice that
+  /// What came of a trial: also whether values have the room that the search thought they have, and the bytes of a slice that
   /// constants take.
-  typealias Found = (result: NPUCompiler.Result, fits: Bool, demand: Int)
+  struct Found {
+    var program: NPUProgram
+    var fits = true
+    var demand = 0
+    /// How it was found and emitted.
+    let search: ProgramCompiler
+    let placed: ProgramCompiler
+
+    /// With instructions in the order that is fastest.
+    func scheduled() -> Found {
+      var found = self
+      found.program = placed.scheduled(program)
+      return found
+    }
+  }
 
   /// - Returns: nil where constants should be resident and do not fit.
   func run(
@@ -71,13 +85,11 @@ struct Trial {
     machine.slices = slices ?? machine.slices
     guard residentBytes > 0 else {
       let found = try ProgramCompiler.search(graph, machine, self, cache, options)
-      var program = try found.emitted(residentBytes: 0, options).program()
-      if let other = try? found.emitted(residentBytes: 0, usesEither: true, options).program(),
-        other.predictedRunTicks < program.predictedRunTicks
-      {
-        program = other
-      }
-      return (.init(program: program, decisions: found.decisions), true, 0)
+      let placed = try found.emitted(residentBytes: 0, options)
+      let first = Found(program: placed.program(), search: found, placed: placed)
+      guard let placed = try? found.emitted(residentBytes: 0, usesEither: true, options) else { return first }
+      let other = Found(program: placed.program(), search: found, placed: placed)
+      return other.program.predictedRunTicks < first.program.predictedRunTicks ? other : first
     }
     var trial = self
     var best: Found?
@@ -90,13 +102,14 @@ struct Trial {
       if let placed = try? found.emitted(residentBytes: found.residentDemand, options),
         placed.residentDemand <= found.residentDemand
       {
-        let program = found.reordered(placed, residentBytes: found.residentDemand, options)
-        let result = NPUCompiler.Result(program: program, decisions: found.decisions)
+        let ordered = found.reordered(placed, residentBytes: found.residentDemand, options)
         fits = !placed.neededMoreRoom
-        if let least = best, least.result.program.predictedRunTicks <= result.program.predictedRunTicks {
+        if let least = best, least.program.predictedRunTicks <= ordered.program.predictedRunTicks {
           break
         }
-        best = (result, fits, found.residentDemand)
+        best = Found(
+          program: ordered.program, fits: fits, demand: found.residentDemand, search: found,
+          placed: ordered.placed)
       }
       // Once more where values have more room than the search gave them and need it, or somewhat less.
       let isTight = found.residentDemand > machine.sramBytesPerSlice / 8 * 7

@@ -26,7 +26,9 @@ extension ProgramCompiler {
         loadTicks[free] += descriptor.time(on: machine).ticks
         last = load.append(.dma(descriptor), .dma(free), accesses)
       } else {
-        last = run.append(.dma(descriptor), .dma(self.engine(engine, for: descriptor)), accesses)
+        last = run.append(
+          .dma(descriptor), .dma(self.engine(engine, for: descriptor)), accesses,
+          mayMove: engine == 1)
       }
     }
     return last

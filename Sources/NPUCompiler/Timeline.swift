@@ -132,13 +132,16 @@ private struct DRAMServer {
 }
 
 /// The units that contexts share.
-struct Units {
-  struct Needs {
+package struct Units {
+  package struct Needs {
     var second = false
     var exchange = false
     var vector = false
 
-    init(_ instruction: Instruction, isMain: Bool) {
+    /// In the order in which `take` looks for them.
+    var all: [Bool] { [second, exchange, vector] }
+
+    package init(_ instruction: Instruction, isMain: Bool) {
       guard case .tensor(let tensor) = instruction.body else { return }
       second =
         !isMain || tensor.accumulate.start == .load
@@ -152,7 +155,7 @@ struct Units {
   private var owners: [Int?] = [nil, nil, nil]
 
   mutating func take(_ needs: Needs, by context: Int) -> Bool {
-    let wanted = [needs.second, needs.exchange, needs.vector]
+    let wanted = needs.all
     guard zip(wanted, owners).allSatisfy({ !$0.0 || $0.1 == nil }) else { return false }
     for index in owners.indices where wanted[index] { owners[index] = context }
     return true
