@@ -5,29 +5,34 @@ import NPUISA
 extension ProgramCompiler {
   /// The program with its instructions in another order where that is faster.
   func scheduled(_ program: NPUProgram) -> NPUProgram {
+    guard run.steps.count <= Self.mostSteps else { return program }
     let ends = residences.map { residence in
       run.number(Wait(tag: residence.from.tag, count: residence.from.count + 1))
     }
     var best = program
     var tried: Set<[InstructionOrder.Place]> = []
-    for movesAnywhere in [false, true] {
-      let order = InstructionOrder(run.tasks(movesAnywhere: movesAnywhere, ends: Set(ends)))
-      for urgency in urgencies {
-        let places = order.places(urgency)
-        guard places.count == run.steps.count, tried.insert(places).inserted else { continue }
-        var next = self
-        let completions: [Wait]
-        (next.run, completions) = run.reordered(places)
-        for (index, number) in ends.enumerated() {
-          let end = completions[number]
-          next.residences[index].from = Wait(tag: end.tag, count: end.count - 1)
-        }
-        let trial = next.program()
-        if trial.predictedRunTicks < best.predictedRunTicks { best = trial }
+    let orders = [false, true].map { movesAnywhere in
+      InstructionOrder(run.tasks(movesAnywhere: movesAnywhere, ends: Set(ends)))
+    }
+    let ways = urgencies.flatMap { urgency in orders.map { (order: $0, urgency: urgency) } }
+    for way in ways.prefix(Self.mostSteps / max(run.steps.count, 1)) {
+      let places = way.order.places(way.urgency)
+      guard places.count == run.steps.count, tried.insert(places).inserted else { continue }
+      var next = self
+      let completions: [Wait]
+      (next.run, completions) = run.reordered(places)
+      for (index, number) in ends.enumerated() {
+        let end = completions[number]
+        next.residences[index].from = Wait(tag: end.tag, count: end.count - 1)
       }
+      let trial = next.program()
+      if trial.predictedRunTicks < best.predictedRunTicks { best = trial }
     }
     return best
   }
+
+  /// Of all orders that are tried.
+  private static let mostSteps = 1 << 15
 
   private var urgencies: [InstructionOrder.Urgency] {
     [true, false].flatMap { keepsOrder in

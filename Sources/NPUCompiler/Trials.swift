@@ -130,13 +130,17 @@ struct Trials {
     for (trial, found) in zip(trials, found) where found != nil {
       if trial.residentBytes == 0 { hasStreamed = true } else { hasResident = true }
     }
-    // Those that the order of instructions may make the fastest.
+    // Those that the order of instructions may make the fastest, equal ones once.
     let fastest = found.compactMap { $0?.program.predictedRunTicks }.min() ?? 0
-    let near = found.compactMap { $0 }.filter {
-      let least = min(fastest, best?.program.predictedRunTicks ?? .max)
-      return $0.program.predictedRunTicks - least <= least / Self.shareOfOrder
+    let least = min(fastest, best?.program.predictedRunTicks ?? .max)
+    var near: [Trial.Found] = []
+    for found in found.compactMap({ $0 })
+    where found.program.predictedRunTicks - least <= least / Self.shareOfOrder
+      && !near.contains(where: { $0.program.run == found.program.run })
+    {
+      near.append(found)
     }
-    for found in Parallel.map(near.count, threads: options.threads, { near[$0].scheduled() }) {
+    for found in Parallel.map(near.count, threads: options.threads, { [near] in near[$0].scheduled() }) {
       if let best, best.program.predictedRunTicks <= found.program.predictedRunTicks { continue }
       best = NPUCompiler.Result(program: found.program, decisions: found.search.decisions)
     }
